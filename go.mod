@@ -1,0 +1,3 @@
+module github.com/capwise/capwise
+
+go 1.25.0
