@@ -1,0 +1,96 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/capwise/capwise/test/e2e/internal/program"
+	"github.com/capwise/capwise/test/e2e/internal/sandbox"
+)
+
+// The file capabilities under test, in the notation of setcap(8).
+const (
+	permitted = "cap_net_bind_service=p"  // what the project ships
+	effective = "cap_net_bind_service=ep" // the official way
+	none      = ""
+)
+
+// artifact is the absolute path that the environment variable names, because
+// runtimes look at it from elsewhere.
+func artifact(variable, otherwise string) string {
+	path := os.Getenv(variable)
+	if path == "" {
+		path = otherwise
+	}
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path // fails where it is opened, with its name
+}
+
+func caddyBinary() string { return artifact("CAPWISE_CADDY", "../../bin/caddy") }
+
+func upstreamBinary() string {
+	return artifact("CAPWISE_UPSTREAM_CADDY", "../../.cache/upstream/caddy")
+}
+
+// The programs, each made when first used.
+var (
+	caddyPermitted = sync.OnceValues(func() (*program.Program, error) {
+		own, err := derive("caddy-permitted", caddyBinary(), permitted)
+		image := artifact("CAPWISE_CADDY_IMAGE", "../../dist/caddy-amd64.tar")
+		if err != nil {
+			return nil, err
+		}
+		return program.FromArchive(own.Name, image, "/usr/bin/caddy", own.Path)
+	})
+	caddyEffective = sync.OnceValues(func() (*program.Program, error) {
+		return derive("caddy-effective", caddyBinary(), effective)
+	})
+	caddyNone = sync.OnceValues(func() (*program.Program, error) {
+		return derive("caddy-none", caddyBinary(), none)
+	})
+	upstreamPermitted = sync.OnceValues(func() (*program.Program, error) {
+		return derive("upstream-permitted", upstreamBinary(), permitted)
+	})
+	probePermitted = sync.OnceValues(func() (*program.Program, error) { return probe("probe-permitted", permitted) })
+	probeNone      = sync.OnceValues(func() (*program.Program, error) { return probe("probe-none", none) })
+)
+
+// derive makes a program with other file capabilities from a binary.
+func derive(name, binary, capabilities string) (*program.Program, error) {
+	dir := filepath.Join(sandbox.Dir(), "programs")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	return program.New(dir, name, binary, capabilities)
+}
+
+func probe(name, capabilities string) (*program.Program, error) {
+	binary, err := probeBinary()
+	if err != nil {
+		return nil, err
+	}
+	return derive(name, binary, capabilities)
+}
+
+var probeBinary = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(sandbox.Dir(), "probe")
+	cmd := exec.Command("go", "build", "-o", path, "./internal/probe")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	cmd.Stderr = os.Stderr
+	return path, cmd.Run()
+})
+
+// get unwraps one of the programs above.
+func get(t *testing.T, p func() (*program.Program, error)) *program.Program {
+	t.Helper()
+	got, err := p()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}

@@ -1,0 +1,32 @@
+// Package e2e starts the Caddy distribution under the real thing: Docker,
+// Podman with runc, Podman with crun, and systemd as PID 1; and as a plain
+// process for reloads under load and for HTTPS. There is no mock of a kernel
+// or of a runtime in here.
+//
+// Run it as root:
+//
+//	go test ./...
+//
+// The test binary moves itself into namespaces of its own (pid, mount, network,
+// ipc) with a tmpfs for every file that a runtime writes. When it ends, however
+// it ends, the kernel takes down all processes, mounts, networks and files.
+// Only cgroups outlive that, and the process left outside removes them.
+//
+// # What the machine must have
+//
+// Debian 12, packages: docker.io podman buildah runc crun conmon iptables
+// iproute2 containernetworking-plugins util-linux libcap2-bin systemd curl.
+// A test that misses one of them is skipped by that name, and fails where the
+// environment has CI=true.
+//
+// # What is tested
+//
+// Three variables name the artifacts; `make test` sets them.
+//
+//	CAPWISE_CADDY           our Caddy, static, linux/amd64   (../../bin/caddy)
+//	CAPWISE_CADDY_IMAGE     our image as docker-archive, +p  (../../dist/caddy-amd64.tar)
+//	CAPWISE_UPSTREAM_CADDY  upstream's Caddy, plain          (../../.cache/upstream/caddy)
+//
+// Files with other capabilities than the image's are derived here from the same
+// binary with the real setcap.
+package e2e

@@ -1,0 +1,58 @@
+// Package program prepares what the runtimes execute: copies of a binary with
+// given file capabilities, on disk and as images.
+package program
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// Program is one executable, ready for every runtime.
+type Program struct {
+	Name    string // unique: file and image are called so
+	Path    string // on disk, with its file capabilities
+	Archive string // docker-archive with the same file as InImage
+	Ref     string // the name that the image has once loaded
+	InImage string // what to execute in the image
+}
+
+// New copies binary into dir, gives the copy file capabilities in the notation
+// of setcap(8) ("" for none), and writes an image that contains that copy.
+func New(dir, name, binary, capabilities string) (*Program, error) {
+	p := &Program{
+		Name:    name,
+		Path:    filepath.Join(dir, name),
+		Archive: filepath.Join(dir, name+".tar"),
+		Ref:     "localhost/capwise-e2e/" + name + ":latest",
+		InImage: "/usr/bin/program",
+	}
+	if err := copyFile(p.Path, binary); err != nil {
+		return nil, err
+	}
+	if capabilities != "" {
+		if out, err := exec.Command("setcap", capabilities, p.Path).CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("setcap %s %s: %w: %s", capabilities, p.Path, err, out)
+		}
+	}
+	return p, writeArchive(p)
+}
+
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }() // only read from
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		_ = out.Close() // the copy has failed already
+		return fmt.Errorf("copying %s: %w", from, err)
+	}
+	return out.Close()
+}

@@ -1,0 +1,192 @@
+// Package sandbox runs a test binary in namespaces of its own, so that the
+// kernel cleans up behind it.
+//
+// Container runtimes leave processes, mounts, bridges and firewall rules behind
+// when the test that drives them panics, times out or is interrupted. Here
+// three processes of the same binary share the work:
+//
+//	guard  stays outside, waits, and removes what the kernel does not (cgroups)
+//	init   is PID 1 of the new namespaces, mounts /proc and reaps orphans
+//	tests  runs the tests
+//
+// When init ends, the kernel kills everything in the pid namespace; with the
+// last process go the mounts and the networks.
+package sandbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	stageVar = "CAPWISE_E2E_STAGE"
+	dirVar   = "CAPWISE_E2E_DIR"
+)
+
+// Dir is where tests keep their files: a tmpfs that vanishes with the sandbox,
+// reachable for every user. It is neither below /tmp nor below /run, which
+// systemd and its units hide behind mounts of their own. It is empty outside of
+// a sandbox.
+func Dir() string { return os.Getenv(dirVar) }
+
+// CgroupName is the name of every cgroup that tests create directly below the
+// root of a hierarchy. The guard removes the cgroups of that name.
+func CgroupName() string { return filepath.Base(Dir()) }
+
+// Run calls tests inside of a sandbox, and directly where the caller is not
+// root and so can't make one. It returns the exit code for the process.
+func Run(tests func() int) int {
+	if os.Geteuid() != 0 {
+		return tests()
+	}
+	var code int
+	var err error
+	switch os.Getenv(stageVar) {
+	case "":
+		code, err = guard()
+	case "init":
+		code, err = initProcess()
+	default:
+		return tests()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "sandbox:", err)
+		return 1
+	}
+	return code
+}
+
+// guard starts init in new namespaces and cleans up once it is gone.
+func guard() (int, error) {
+	dir, err := os.MkdirTemp("/var/lib", "capwise-e2e-")
+	if err != nil {
+		return 0, err
+	}
+	cmd := again("init", dir)
+	cmd.SysProcAttr = &unix.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWIPC,
+		Pdeathsig:  unix.SIGKILL,
+	}
+	// The terminal sends an interrupt to all three; the guard outlives it.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT)
+	if err := cmd.Start(); err != nil {
+		return 0, errors.Join(err, os.Remove(dir))
+	}
+	go func() {
+		for s := range interrupts {
+			if s != unix.SIGINT {
+				_ = cmd.Process.Kill() // gone already is as good
+			}
+		}
+	}()
+	code, err := exitCode(cmd.Wait())
+	return code, errors.Join(err, removeCgroups(filepath.Base(dir)), os.Remove(dir))
+}
+
+// initProcess prepares the new namespaces, starts the tests and reaps orphans
+// until the tests have ended.
+func initProcess() (int, error) {
+	if err := prepare(Dir()); err != nil {
+		return 0, err
+	}
+	cmd := again("tests", Dir())
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, 0, nil)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return 0, fmt.Errorf("waiting for the tests: %w", err)
+		}
+		if pid != cmd.Process.Pid {
+			continue
+		}
+		if status.Signaled() {
+			return 0, fmt.Errorf("the tests ended by signal: %v", status.Signal())
+		}
+		return status.ExitStatus(), nil
+	}
+}
+
+// prepare makes mounts private, mounts what belongs to the new namespaces, and
+// brings up the loopback interface.
+func prepare(dir string) error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("making mounts private: %w", err)
+	}
+	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		return fmt.Errorf("mounting /proc: %w", err)
+	}
+	// No nosuid: file capabilities must count here.
+	for _, target := range []string{dir, "/run"} {
+		if err := unix.Mount("tmpfs", target, "tmpfs", 0, "mode=0755"); err != nil {
+			return fmt.Errorf("mounting a tmpfs on %s: %w", target, err)
+		}
+	}
+	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+		return fmt.Errorf("ip link set lo up: %w: %s", err, out)
+	}
+	return nil
+}
+
+func again(stage, dir string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Args[0] = os.Args[0]
+	cmd.Env = append(os.Environ(), stageVar+"="+stage, dirVar+"="+dir)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return cmd
+}
+
+func exitCode(err error) (int, error) {
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return 0, nil
+	case errors.As(err, &exit) && exit.Exited():
+		return exit.ExitCode(), nil
+	}
+	return 0, err
+}
+
+// removeCgroups removes the cgroups called name in every hierarchy, children
+// first. Their processes are dead, so only empty directories are left.
+func removeCgroups(name string) error {
+	var errs []error
+	tops, err := filepath.Glob("/sys/fs/cgroup/*/" + name)
+	if err != nil {
+		return err
+	}
+	for _, top := range append(tops, filepath.Join("/sys/fs/cgroup", name)) {
+		errs = append(errs, removeTree(top))
+	}
+	return errors.Join(errs...)
+}
+
+func removeTree(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if e.IsDir() {
+			if err := removeTree(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return os.Remove(dir)
+}

@@ -1,0 +1,82 @@
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+)
+
+// failure is one way in which a start has to fail.
+type failure string
+
+const (
+	notBounding  failure = "nothing granted"
+	lostToNNP    failure = "lost to no_new_privs"
+	foreignNetNS failure = "network of another user namespace"
+	dumbExec     failure = "capability-dumb file"
+)
+
+// wording is what the messages have to contain. Every fragment must be in
+// one line of the log and in the final line on stderr.
+var wording = map[failure][]string{
+	notBounding:  {":80", "CAP_NET_BIND_SERVICE is not in the bounding set"},
+	lostToNNP:    {":80", "CAP_NET_BIND_SERVICE", "no_new_privs"},
+	foreignNetNS: {":80", "CAP_NET_BIND_SERVICE", "user namespace"},
+}
+
+// remedy is what the message advises where nothing is granted, in the words of
+// the runtime.
+var remedy = map[string]string{
+	"docker":      "--cap-add=NET_BIND_SERVICE",
+	"podman+runc": "--cap-add=NET_BIND_SERVICE",
+	"podman+crun": "--cap-add=NET_BIND_SERVICE",
+	"systemd":     "CAP_NET_BIND_SERVICE",
+}
+
+// explains checks that stderr tells the fragments both to those who collect
+// logs and to those who look at the terminal.
+func explains(t *testing.T, stderr string, fragments ...string) {
+	t.Helper()
+	var inLog, atEnd bool
+	for line := range strings.Lines(stderr) {
+		if !containsAll(unquoted(line), fragments) {
+			continue
+		}
+		if json.Valid([]byte(line)) {
+			inLog = true
+		} else if strings.HasPrefix(line, "Error: ") {
+			atEnd = true
+		}
+	}
+	if !inLog {
+		t.Errorf("no line of the log has all of %q", fragments)
+	}
+	if !atEnd {
+		t.Errorf("no line \"Error: ...\" on stderr has all of %q", fragments)
+	}
+}
+
+// unquoted returns the texts of a JSON log line as a reader sees them, without
+// escapes, and other lines as they are.
+func unquoted(line string) string {
+	var fields map[string]any
+	if json.Unmarshal([]byte(line), &fields) != nil {
+		return line
+	}
+	var text strings.Builder
+	for _, value := range fields {
+		if s, ok := value.(string); ok {
+			text.WriteString(s + "\n")
+		}
+	}
+	return text.String()
+}
+
+func containsAll(s string, fragments []string) bool {
+	for _, f := range fragments {
+		if !strings.Contains(s, f) {
+			return false
+		}
+	}
+	return true
+}
