@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/capwise/capwise v0.0.0
+	github.com/google/go-cmp v0.7.0
 	github.com/google/go-containerregistry v0.22.1
 	golang.org/x/sys v0.47.0
 )

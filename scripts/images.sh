@@ -33,48 +33,6 @@ trap 'rm -rf "$stage"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# fetch_packages fills $debs with one directory per architecture. apt-get works
-# on a state of its own, made from the system's list of sources; it checks the
-# signatures as always, and takes packages of Debian only.
-fetch_packages() {
-	apt=$stage/apt
-	mkdir -p "$apt/state/lists/partial" "$apt/cache/archives/partial" "$apt/preferences.d" "$apt/log"
-	: >"$apt/status"
-	printf 'Package: *\nPin: release o=Debian\nPin-Priority: 500\n\nPackage: *\nPin: release *\nPin-Priority: -1\n' \
-		>"$apt/preferences"
-	cat >"$apt/apt.conf" <<-EOF
-		Dir::State "$apt/state";
-		Dir::State::status "$apt/status";
-		Dir::Cache "$apt/cache";
-		Dir::Log "$apt/log";
-		Dir::Etc::preferences "$apt/preferences";
-		Dir::Etc::preferencesparts "$apt/preferences.d";
-		APT::Architecture "amd64";
-		APT::Architectures { "amd64"; "arm64"; };
-		APT::Sandbox::User "root";
-		Acquire::Languages "none";
-		Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
-	EOF
-	say "fetching Debian packages"
-	APT_CONFIG=$apt/apt.conf apt-get -qq update >&2
-	for arch in $arches; do
-		mkdir -p "$stage/debs/$arch"
-		(cd "$stage/debs/$arch" && APT_CONFIG=$apt/apt.conf apt-get -qq download \
-			ca-certificates media-types "busybox-static:$arch" >&2)
-	done
-	rm -rf "$debs"
-	mv "$stage/debs" "$debs"
-}
-
-# build_program ARCH: as upstream builds its releases, and the same bytes
-# wherever it is built with the same Go.
-build_program() {
-	say "building caddy for $1"
-	(cd caddy && env GOFLAGS= GOEXPERIMENT= GOAMD64=v1 GOARM64=v8.0 CGO_ENABLED=0 GOOS=linux GOARCH="$1" \
-		go build -trimpath -buildvcs=false -tags nobadger,nomysql,nopgx -ldflags '-s -w' \
-		-o "$work/caddy-$1" ./cmd/caddy)
-}
-
 # program ARCH sets $program to the file to pack.
 program() {
 	case $1 in
@@ -82,8 +40,9 @@ program() {
 	arm64) program=${CADDY_ARM64:-} ;;
 	esac
 	[ -z "$program" ] || return 0
-	build_program "$1"
+	say "building caddy for $1"
 	program=$work/caddy-$1
+	deploy/caddy/program.sh "$program" "$1"
 }
 
 # fingerprint prints a hash of everything that the images depend on.
@@ -105,12 +64,19 @@ up_to_date() {
 	done
 }
 
-[ -d "$debs" ] && [ -z "${REFRESH:-}" ] || fetch_packages
+if [ ! -d "$debs" ] || [ -n "${REFRESH:-}" ]; then
+	say "fetching Debian packages"
+	deploy/caddy/packages.sh "$stage/debs" $arches
+	rm -rf "$debs"
+	mv "$stage/debs" "$debs"
+fi
 env -u GOOS -u GOARCH go build -o "$work/capwise-image" ./image/cmd/capwise-image
 
 set -- -spec deploy/caddy/image.json -out dist "$@"
-program amd64 && amd64=$program
-program arm64 && arm64=$program
+program amd64
+amd64=$program
+program arm64
+arm64=$program
 inputs=$(fingerprint "$amd64" "$arm64")
 made=$work/made-$(echo "$*" | sha256sum | cut -c 1-16)
 if up_to_date; then

@@ -131,8 +131,11 @@ func options(fileCaps, epoch string) (image.Options, error) {
 		}
 		opts.Created = time.Unix(int64(seconds), 0)
 	}
-	if fileCaps == "none" {
+	switch fileCaps {
+	case "none":
 		return opts, nil
+	case "": // it would be an attribute without capabilities: hardly meant
+		return opts, errors.New("-file-caps is empty: want capabilities or \"none\"")
 	}
 	caps, err := filecap.FromText(fileCaps)
 	if err != nil {

@@ -1,0 +1,257 @@
+package image
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/capwise/capwise/internal/need"
+	"github.com/google/go-cmp/cmp"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+)
+
+const caddyDir = "../deploy/caddy"
+
+// TestContainerfile builds the Containerfile with buildah and compares the
+// image with the one that Build makes of the same program and packages: same
+// configuration, same files, same modes, same capability.
+func TestContainerfile(t *testing.T) {
+	need.Root(t) // to set a file capability, and to mount this machine's /usr
+	for _, tool := range []string{"buildah", "setcap", "dpkg-deb"} {
+		need.Tool(t, tool)
+	}
+	context := makeContext(t)
+	built := runBuildah(t, context)
+	packed := packContext(t, context)
+
+	want, err := packed.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := built.ConfigFile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want.Config, got.Config); diff != "" {
+		t.Errorf("config (-capwise-image +Containerfile):\n%s", diff)
+	}
+	wantFiles := flatten(t, packed)
+	if diff := cmp.Diff(wantFiles, flatten(t, built)); diff != "" {
+		t.Errorf("files (-capwise-image +Containerfile):\n%s", diff)
+	}
+	for name, file := range wantFiles {
+		if has := strings.Contains(file, "capability="); has != (name == "usr/bin/caddy") {
+			t.Errorf("%s: has a capability: %v", name, has)
+		}
+	}
+}
+
+// command runs a command whose failure ends the test, and returns its output.
+func command(t *testing.T, dir string, env []string, name string, args ...string) string {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+// makeContext makes a build context with what the Containerfile needs of the
+// repository, Debian's packages in packages/ and a program that claims to be
+// the version of Caddy that the Containerfile is for.
+func makeContext(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "deploy"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	command(t, "", nil, "cp", "-R", caddyDir, filepath.Join(dir, "deploy/caddy"))
+	packages := filepath.Join(dir, "packages")
+	if cached := "../.cache/debs/" + runtime.GOARCH; isDir(cached) {
+		command(t, "", nil, "cp", "-R", cached, packages)
+	} else {
+		command(t, "", nil, caddyDir+"/packages.sh", dir+"/fetched", runtime.GOARCH)
+		command(t, "", nil, "mv", filepath.Join(dir, "fetched", runtime.GOARCH), packages)
+	}
+	makeStandIn(t, filepath.Join(dir, "caddy"), containerfileVersion(t))
+	return dir
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
+// containerfileVersion returns the version of Caddy in the Containerfile.
+func containerfileVersion(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile(caddyDir + "/Containerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^ARG VERSION=(.+)$`).FindSubmatch(data)
+	if m == nil {
+		t.Fatal("the Containerfile has no default for VERSION")
+	}
+	return string(m[1])
+}
+
+// makeStandIn builds a program that prints Caddy's version and has it in its
+// build information, in a second instead of minutes.
+func makeStandIn(t *testing.T, path, version string) {
+	t.Helper()
+	src := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod": "module standin\n\ngo 1.25\n\nrequire github.com/caddyserver/caddy/v2 v" + version +
+			"\n\nreplace github.com/caddyserver/caddy/v2 => ./caddy\n",
+		"main.go":      "package main\n\nimport \"github.com/caddyserver/caddy/v2\"\n\nfunc main() { caddy.Main() }\n",
+		"caddy/go.mod": "module github.com/caddyserver/caddy/v2\n\ngo 1.25\n",
+		"caddy/caddy.go": "package caddy\n\nimport \"os\"\n\n" +
+			"func Main() { _, _ = os.Stdout.WriteString(\"v" + version + " h1:x\\n\") }\n",
+	} {
+		file := filepath.Join(src, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, file, []byte(text), 0o644)
+	}
+	command(t, src, []string{"GOWORK=off", "GOFLAGS=", "CGO_ENABLED=0"}, "go", "build", "-buildvcs=false", "-o", path, ".")
+}
+
+// runBuildah builds the Containerfile and returns the image. There being no
+// registry here, the image it starts from has nothing but links into /usr,
+// and /usr is that of this machine.
+func runBuildah(t *testing.T, context string) v1.Image {
+	t.Helper()
+	store := t.TempDir()
+	buildah := func(args ...string) {
+		t.Helper()
+		command(t, context, nil, "buildah", append([]string{
+			"--root", store + "/root", "--runroot", store + "/run", "--storage-driver", "vfs",
+		}, args...)...)
+	}
+	t.Cleanup(func() { buildah("rm", "--all") })
+
+	base := t.TempDir()
+	for name, target := range map[string]string{"bin": "usr/bin", "sbin": "usr/sbin", "lib": "usr/lib", "lib64": "usr/lib64"} {
+		if err := os.Symlink(target, filepath.Join(base, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(base, "tmp"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(base, "Containerfile"), []byte(
+		"FROM scratch\nCOPY . /\nENV PATH=/usr/sbin:/usr/bin\n"), 0o644)
+	buildah("bud", "--quiet", "--tag", "localhost/base:1", base)
+	buildah("bud", "--quiet", "--isolation", "chroot", "--pull-never", "--identity-label=false",
+		"--volume", "/usr:/usr:ro", "--file", "deploy/caddy/Containerfile", "--tag", "localhost/caddy:1",
+		"--build-arg", "BUILD_IMAGE=localhost/base:1",
+		"--build-arg", "PROGRAM=caddy", "--build-arg", "PACKAGES=packages", context)
+	out := filepath.Join(t.TempDir(), "layout")
+	buildah("push", "--quiet", "localhost/caddy:1", "oci:"+out+":1")
+	return onlyImage(t, out)
+}
+
+// onlyImage opens the one image of a layout.
+func onlyImage(t *testing.T, dir string) v1.Image {
+	t.Helper()
+	path, err := layout.FromPath(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	index, err := path.ImageIndex()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := index.IndexManifest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	img, err := path.Image(m.Manifests[0].Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
+}
+
+// packContext makes the image of the same context as scripts/images.sh would.
+func packContext(t *testing.T, context string) v1.Image {
+	t.Helper()
+	root := filepath.Join(t.TempDir(), "root")
+	command(t, context, nil, "deploy/caddy/rootfs.sh", "packages", root)
+	command(t, context, nil, "install", "-m", "0755", "caddy", root+"/usr/bin/caddy")
+	f, err := os.Open(caddyDir + "/image.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	spec, err := ParseSpec(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	platform := v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
+	set, err := Build(spec, []Root{{platform, root}}, testOptions(t, "cap_net_bind_service=p"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set.Images[0]
+}
+
+// flatten describes every file of the image, times aside.
+func flatten(t *testing.T, img v1.Image) map[string]string {
+	t.Helper()
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, l := range layers {
+		r, err := l.Uncompressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for tr := tar.NewReader(r); ; {
+			h, err := tr.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			files[strings.TrimSuffix(h.Name, "/")] = describe(t, h, tr)
+		}
+		if err := r.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return files
+}
+
+// describe leaves out the file type that some writers put into the mode.
+func describe(t *testing.T, h *tar.Header, content io.Reader) string {
+	t.Helper()
+	var data bytes.Buffer
+	if _, err := data.ReadFrom(content); err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("%c %04o %d:%d %s %x", h.Typeflag, h.Mode&0o7777, h.Uid, h.Gid, h.Linkname, sha256.Sum256(data.Bytes()))
+	if c, ok := h.PAXRecords[capabilityRecord]; ok {
+		text += fmt.Sprintf(" capability=%x", c)
+	}
+	return text
+}
