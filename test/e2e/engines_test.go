@@ -119,6 +119,11 @@ func configDir(t *testing.T, caddyfile string) string {
 	return dir
 }
 
+// caddyfile serves a line of text on a port, without TLS.
+func caddyfile(port int) string {
+	return fmt.Sprintf("http://:%d {\n\trespond \"capwise on {http.request.port}\"\n}\n", port)
+}
+
 // serve is the arguments for a Caddy that serves the folder's Caddyfile.
 func serve(dir string) []string {
 	return []string{"run", "--config", filepath.Join(dir, "Caddyfile"), "--adapter", "caddyfile"}

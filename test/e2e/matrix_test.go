@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -89,7 +90,7 @@ func (s scenario) run(t *testing.T, r *runtimeUnderTest, user string) {
 	if s.port == 0 {
 		spec.Args = []string{"version"}
 	} else {
-		spec.Config = configDir(t, fmt.Sprintf("http://:%d {\n\trespond \"capwise on {http.request.port}\"\n}\n", s.port))
+		spec.Config = configDir(t, caddyfile(s.port))
 		spec.Args = serve(spec.Config)
 	}
 	p := r.begin(t, spec)
@@ -115,23 +116,22 @@ func (s scenario) mustFail(t *testing.T, p *running, why failure) {
 	if code := p.wait(t); code == 0 {
 		t.Errorf("exit code 0, want a failure: %s", why)
 	}
-	stderr := p.stderr.String()
-	if why != dumbExec {
-		t.Logf("%s", lastLine(stderr))
-	}
-	switch why {
-	case dumbExec:
+	if why == dumbExec {
 		p.diedAtExec(t)
-	case notBounding:
-		explains(t, stderr, append(wording[why], remedy[p.runtime.Name()])...)
-	default:
-		explains(t, stderr, wording[why]...)
+		return
 	}
+	p.explained(t, why)
 }
 
-func lastLine(s string) string {
-	s = strings.TrimSpace(s)
-	return s[strings.LastIndexByte(s, '\n')+1:]
+// explained checks the message of a Caddy that could not bind.
+func (r *running) explained(t *testing.T, why failure) {
+	t.Helper()
+	t.Logf("%s", lastLine(r.stderr.String()))
+	fragments := wording[why]
+	if why == notBounding {
+		fragments = append(slices.Clip(fragments), remedy[r.runtime.Name()])
+	}
+	explains(t, r.stderr.String(), fragments...)
 }
 
 // diedAtExec checks that the kernel refused to execute a capability-dumb file, in

@@ -45,10 +45,19 @@ func run(t *testing.T, cmd *exec.Cmd, stop func() error) *process {
 		}
 		p.wait(t)
 		if t.Failed() {
-			t.Logf("command: %s\nstdout:\n%s\nstderr:\n%s", p.command(), &p.stdout, &p.stderr)
+			t.Logf("command: %s\nstdout:\n%s\nstderr:\n%s", p.command(), tail(p.stdout.String()), tail(p.stderr.String()))
 		}
 	})
 	return p
+}
+
+// tail is the end of a log, enough of it to see what happened last.
+func tail(log string) string {
+	const enough = 8 << 10
+	if len(log) <= enough {
+		return log
+	}
+	return "[...]" + log[len(log)-enough:]
 }
 
 // command is the command line for a shell.

@@ -79,9 +79,9 @@ func (d *Docker) Remove(name string) error {
 	return err
 }
 
-// Port returns the address on the host where a container's port is published.
-func (d *Docker) Port(name, port string) (string, error) {
-	return run(d.with("port", name, port)...)
+// Address is the host's own on the bridge, where published ports can be reached.
+func (d *Docker) Address() (string, error) {
+	return run(d.with("network", "inspect", "--format={{(index .IPAM.Config 0).Gateway}}", "bridge")...)
 }
 
 func (d *Docker) with(args ...string) []string {

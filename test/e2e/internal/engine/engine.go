@@ -24,7 +24,7 @@ const AnyPortStart = -1
 type Spec struct {
 	Program    *program.Program
 	Args       []string
-	User       string   // a numeric uid; also the gid
+	User       string   // a numeric uid, also the gid; "" leaves the choice to Extra
 	Add        []string // capabilities, without the prefix CAP_
 	PortStart  int      // net.ipv4.ip_unprivileged_port_start, or AnyPortStart
 	ReadOnly   bool     // the root file system

@@ -114,7 +114,7 @@ func (s *Systemd) Command(name string, spec Spec) ([]string, error) {
 		"--setenv=XDG_CONFIG_HOME=" + s.dir, "--setenv=XDG_DATA_HOME=" + s.dir,
 		"--property=CapabilityBoundingSet=" + prefixed(spec.Add),
 	}
-	if spec.User != "0" && !slices.Contains(spec.Extra, "--property=DynamicUser=yes") {
+	if spec.User != "0" && spec.User != "" {
 		args = append(args, "--property=User="+spec.User)
 	}
 	if spec.ReadOnly {
@@ -167,7 +167,7 @@ func (s *Systemd) NetNS(name string) (string, error) {
 // Remove implements Engine.
 func (s *Systemd) Remove(name string) error {
 	// The unit is gone when it has ended by itself; systemctl then says so.
-	_, _ = run(s.with("systemctl", "stop", name+".service")...)
+	_, _ = run(s.with("systemctl", "stop", name+".socket", name+".service")...)
 	s.mu.Lock()
 	_, ok := s.paths[name]
 	delete(s.paths, name)
@@ -177,6 +177,21 @@ func (s *Systemd) Remove(name string) error {
 	}
 	_, err := run(s.with("ip", "netns", "delete", name)...)
 	return err
+}
+
+// Activate lets systemd listen on address, and start spec once somebody connects.
+// The unit's name is that of the socket too; both are in PID 1's own network.
+// It returns the command line for that, which ends at once.
+func (s *Systemd) Activate(name, address string, spec Spec) []string {
+	args := []string{
+		"systemd-run", "--quiet", "--collect", "--unit=" + name,
+		"--socket-property=ListenStream=" + address, "--socket-property=DefaultDependencies=no",
+		"--property=DefaultDependencies=no", "--property=TimeoutStopSec=5",
+		"--property=CapabilityBoundingSet=" + prefixed(spec.Add), "--property=User=" + spec.User,
+	}
+	args = append(args, spec.Extra...)
+	args = append(args, spec.Program.Path)
+	return s.with(append(args, spec.Args...)...)
 }
 
 // Journal is what systemd has to say on the unit.

@@ -128,8 +128,13 @@ func prepare(dir string) error {
 	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
 		return fmt.Errorf("mounting /proc: %w", err)
 	}
+	hidden := []string{dir, "/run"}
+	// Podman keeps a cache here, whatever root it is told.
+	if _, err := os.Stat("/var/lib/containers"); err == nil {
+		hidden = append(hidden, "/var/lib/containers")
+	}
 	// No nosuid: file capabilities must count here.
-	for _, target := range []string{dir, "/run"} {
+	for _, target := range hidden {
 		if err := unix.Mount("tmpfs", target, "tmpfs", 0, "mode=0755"); err != nil {
 			return fmt.Errorf("mounting a tmpfs on %s: %w", target, err)
 		}
