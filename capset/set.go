@@ -77,3 +77,12 @@ func ParseSet(text string) (Set, error) {
 	}
 	return s, nil
 }
+
+// MarshalText returns what [Set.String] returns.
+func (s Set) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText is [ParseSet].
+func (s *Set) UnmarshalText(text []byte) (err error) {
+	*s, err = ParseSet(string(text))
+	return err
+}

@@ -83,6 +83,9 @@ func (c Caps) String() string {
 	return c.State().String()
 }
 
+// MarshalText returns what [Caps.String] returns, for reports.
+func (c Caps) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
 // ErrFormat is what every error of [Parse] wraps.
 var ErrFormat = errors.New("not a valid security.capability attribute")
 

@@ -56,39 +56,35 @@ func MountedNosuid(path string) (bool, error) {
 // nsGetUserns is NS_GET_USERNS of ioctl_ns(2), _IO(0xb7, 1).
 const nsGetUserns = ioNone | 0xb701
 
-// Namespace identifies a namespace as stat(2) of its file under /proc does.
-type Namespace struct {
-	Dev, Ino uint64
-}
-
-// NamespaceOf returns the identity of the namespace that the file stands for,
-// such as /proc/self/ns/user.
-func NamespaceOf(path string) (Namespace, error) {
-	var st syscall.Stat_t
-	_, err := ignoringEINTR(func() (int, error) { return 0, syscall.Stat(path, &st) })
-	return Namespace{uint64(st.Dev), st.Ino}, err //nolint:unconvert // Dev is 32 bits wide on some architectures
-}
-
-// OwningUserNamespace returns the identity of the user namespace that owns the
-// namespace that the file stands for, ioctl_ns(2) NS_GET_USERNS. EPERM says
-// that the owner is neither the caller's user namespace nor inside it.
-func OwningUserNamespace(path string) (Namespace, error) {
+// OwnsNamespace reports whether the caller's user namespace, or one inside it,
+// owns the namespace that the file under /proc/PID/ns stands for: the kernel
+// shows the owner to nobody else, ioctl_ns(2) NS_GET_USERNS.
+func OwnsNamespace(path string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return Namespace{}, err
+		return false, err
 	}
 	defer func() { _ = f.Close() }() // opened for reading
-	r, _, errno := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), nsGetUserns, 0)
-	if errno != 0 {
-		return Namespace{}, errno
+	owner, _, errno := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), nsGetUserns, 0)
+	switch errno {
+	case 0:
+		return true, syscall.Close(int(owner))
+	case syscall.EPERM:
+		return false, nil
+	default:
+		return false, errno
 	}
-	owner := os.NewFile(r, "user namespace")
-	defer func() { _ = owner.Close() }()
+}
+
+// NetworkNamespace returns the inode number that identifies the network
+// namespace of the calling thread, or 0 where /proc does not tell.
+func NetworkNamespace() uint64 {
 	var st syscall.Stat_t
-	if err := syscall.Fstat(int(r), &st); err != nil {
-		return Namespace{}, err
+	_, err := ignoringEINTR(func() (int, error) { return 0, syscall.Stat("/proc/thread-self/ns/net", &st) })
+	if err != nil {
+		return 0
 	}
-	return Namespace{uint64(st.Dev), st.Ino}, nil //nolint:unconvert // as above
+	return st.Ino
 }
 
 // ignoringEINTR calls fn again for as long as a signal interrupts it.

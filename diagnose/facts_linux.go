@@ -1,0 +1,142 @@
+package diagnose
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+
+	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/internal/sys"
+)
+
+// Self collects the facts about the calling thread, its program and its
+// network namespace. It never fails: what cannot be read is named in Unknown.
+// It reads /proc and takes tens of microseconds, so it is for failures and
+// reports, not for every bind.
+func Self() Facts {
+	c := collector{Facts{UID: os.Geteuid(), NetworkOwner: OwnerUnknown, PortStart: DefaultPortStart}}
+	c.network()
+	c.thread()
+	c.file()
+	c.place()
+	return c.facts
+}
+
+// collector fills Facts, and notes what could not be had.
+type collector struct{ facts Facts }
+
+// have reports whether err is nil, and otherwise notes that fact is unknown.
+func (c *collector) have(fact string, err error) bool {
+	if err != nil {
+		c.facts.Unknown = append(c.facts.Unknown, fact)
+	}
+	return err == nil
+}
+
+func (c *collector) network() {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	var n int
+	if err == nil {
+		n, err = strconv.Atoi(string(bytes.TrimSpace(text)))
+	}
+	if c.have(factPortStart, err) {
+		c.facts.PortStart = n
+	}
+	owns, err := sys.OwnsNamespace("/proc/thread-self/ns/net")
+	if c.have("network_owner", err) {
+		c.facts.NetworkOwner = OwnerForeign
+		if owns {
+			c.facts.NetworkOwner = OwnerSelf
+		}
+	}
+}
+
+func (c *collector) thread() {
+	sets, err := sys.Capget()
+	if c.have("capabilities", err) {
+		c.facts.Permitted = capset.Set(sets.Permitted)
+		c.facts.Effective = capset.Set(sets.Effective)
+	}
+	for n := range capset.MaxCap + 1 {
+		in, err := sys.InBoundingSet(uint8(n))
+		if err != nil {
+			break // EINVAL: the kernel knows no higher number
+		}
+		if in {
+			c.facts.Bounding |= capset.Of(n)
+		}
+	}
+	nnp, err := sys.NoNewPrivs()
+	if c.have("no_new_privs", err) {
+		c.facts.NoNewPrivs = nnp
+	}
+	mode, err := sys.SeccompMode()
+	if c.have("seccomp", err) {
+		c.facts.Seccomp = mode
+	}
+	bits, err := sys.Securebits()
+	if c.have("securebits", err) {
+		c.facts.NoRoot = bits&secbitNoRoot != 0
+	}
+}
+
+const secbitNoRoot = 1 // SECBIT_NOROOT of <linux/securebits.h>
+
+func (c *collector) file() {
+	const exe = "/proc/self/exe"
+	if name, err := os.Readlink(exe); c.have("executable", err) {
+		c.facts.Executable = name
+	}
+	caps, err := filecap.Get(exe)
+	switch {
+	case err == nil:
+		c.facts.File = &caps
+		// The kernel shows an attribute that counts in this namespace as V2,
+		// or as V3 with root id 0 (cap_inode_getsecurity).
+		c.facts.FileForeign = caps.Revision == filecap.V3 && caps.RootID != 0
+	case errors.Is(err, filecap.ErrNone), errors.Is(err, syscall.ENOTSUP):
+		// known: it has none
+	case errors.Is(err, syscall.EOVERFLOW):
+		// The root id has no number here, so it is not this namespace's root,
+		// and the kernel shows nothing of the attribute.
+		c.facts.FileForeign = true
+	default:
+		c.have("file", err)
+	}
+	nosuid, err := sys.MountedNosuid(exe)
+	if c.have("nosuid", err) {
+		c.facts.Nosuid = nosuid
+	}
+}
+
+func (c *collector) place() {
+	cgroup, _ := os.ReadFile("/proc/self/cgroup") // without it the other signs count
+	s := surroundings{
+		getenv: os.Getenv,
+		exists: func(path string) bool { _, err := os.Lstat(path); return err == nil },
+		cgroup: string(cgroup),
+	}
+	c.facts.Environment = s.environment()
+	c.facts.Wrapper = wrapper()
+}
+
+// wrapper names the parent process, if it is one that this process can see and
+// that is not the first process of a host.
+func wrapper() string {
+	parent := os.Getppid()
+	if parent == 0 || os.Getpid() == 1 {
+		return ""
+	}
+	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", parent))
+	if err != nil {
+		return ""
+	}
+	if text := string(bytes.TrimSpace(name)); text != "systemd" {
+		return text
+	}
+	return ""
+}

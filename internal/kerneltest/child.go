@@ -1,0 +1,218 @@
+//go:build linux
+
+// Package kerneltest lets a test start copies of itself as the kernel's
+// subjects: with file capabilities, as another user, in a network namespace
+// of their own, with a smaller bounding set. Only tests import it.
+package kerneltest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/internal/need"
+)
+
+// UID is the user and group id of children that do not run as root.
+const UID = 65532
+
+// childVar names the environment variable that makes a copy of the test
+// binary call a role instead of running tests.
+const childVar = "CAPWISE_TEST_ROLE"
+
+// Main runs the role that the environment names, or else the tests. A role
+// gets the child's arguments; what it returns is written to standard output as
+// JSON.
+func Main(m *testing.M, roles map[string]func(args []string) any) {
+	name := os.Getenv(childVar)
+	if name == "" {
+		os.Exit(m.Run())
+	}
+	role, ok := roles[name]
+	if !ok {
+		fmt.Fprintf(os.Stderr, "kerneltest: no role %q\n", name)
+		os.Exit(1)
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(role(os.Args[1:])); err != nil {
+		fmt.Fprintln(os.Stderr, "kerneltest:", err)
+		os.Exit(1)
+	}
+}
+
+// Child says how a copy of the test binary is started. The zero value is a
+// child with uid and gid UID, no file capabilities, a full bounding set, in a
+// network namespace of its own with the loopback interface up.
+type Child struct {
+	FileCaps string // libcap's text; "" for none
+	Root     bool   // run as root instead of UID
+	// PortStart is ip_unprivileged_port_start of the network namespace.
+	PortStart     int
+	EmptyBounding bool
+	NoNewPrivs    bool
+	Ambient       []uintptr // capabilities made ambient before exec
+	Nosuid        bool      // put the copy on a mount with nosuid
+	NewUser       bool      // run in a new user namespace, which does not own the network
+	Shell         bool      // start it from a shell that waits for it
+	Env           []string
+}
+
+// Run starts the child in the given role and decodes what it returned into
+// result. It fails the test if the child does not come to that.
+func (c Child) Run(t testing.TB, role string, result any, args ...string) {
+	t.Helper()
+	need.Root(t)
+	path := c.copySelf(t)
+	out, err := onDoomedThread(func() ([]byte, error) { return c.start(path, role, args) })
+	if err != nil {
+		t.Fatalf("%s %q %+v: %v", role, args, c, err)
+	}
+	if err := json.Unmarshal(out, result); err != nil {
+		t.Fatalf("%s %q %+v: printed %q: %v", role, args, c, out, err)
+	}
+}
+
+// copySelf puts a copy of the test binary where any user may execute it.
+func (c Child) copySelf(t testing.TB) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "capwise-child-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "child")
+	if err := copyFile("/proc/self/exe", path); err != nil {
+		t.Fatal(err)
+	}
+	if c.FileCaps != "" {
+		caps, err := filecap.FromText(c.FileCaps)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := filecap.Set(path, caps); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return path
+}
+
+func copyFile(from, to string) (err error) {
+	src, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, src.Close()) }()
+	dst, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, src)
+	return errors.Join(err, dst.Close())
+}
+
+// onDoomedThread calls fn on a thread that ends afterwards, so that fn may
+// change its namespaces and capabilities.
+func onDoomedThread[T any](fn func() (T, error)) (T, error) {
+	type result struct {
+		value T
+		err   error
+	}
+	ch := make(chan result)
+	go func() {
+		runtime.LockOSThread()
+		value, err := fn()
+		ch <- result{value, err}
+	}()
+	r := <-ch
+	return r.value, r.err
+}
+
+// start prepares the calling thread and runs the child from it.
+func (c Child) start(path, role string, args []string) ([]byte, error) {
+	if err := c.prepareThread(path); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	if c.Shell {
+		// A second command keeps the shell from replacing itself.
+		cmd = exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", `"$0" "$@"; exit $?`, path}, args...)...)
+	}
+	cmd.Dir = "/"
+	cmd.Env = append(os.Environ(), childVar+"="+role, "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(cmd.Env, c.Env...)
+	cmd.SysProcAttr = c.attributes()
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%w\n%s", err, &stderr)
+	}
+	return out, nil
+}
+
+func (c Child) attributes() *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{AmbientCaps: c.Ambient, Pdeathsig: syscall.SIGKILL}
+	if !c.Root {
+		attr.Credential = &syscall.Credential{Uid: UID, Gid: UID}
+	}
+	if c.NewUser {
+		attr.Cloneflags = syscall.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: UID, HostID: UID, Size: 1}}
+		attr.GidMappings = attr.UidMappings
+	}
+	return attr
+}
+
+// prepareThread gives the calling thread, and so the child, its surroundings.
+func (c Child) prepareThread(path string) error {
+	if err := syscall.Unshare(syscall.CLONE_NEWNET | syscall.CLONE_NEWNS); err != nil {
+		return fmt.Errorf("unshare: %w", err)
+	}
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	if c.Nosuid {
+		dir := filepath.Dir(path)
+		if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
+			return fmt.Errorf("bind mount: %w", err)
+		}
+		if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_NOSUID, ""); err != nil {
+			return fmt.Errorf("remount nosuid: %w", err)
+		}
+	}
+	if err := loopbackUp(); err != nil {
+		return err
+	}
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte(strconv.Itoa(c.PortStart)), 0); err != nil {
+		return err
+	}
+	if c.EmptyBounding {
+		if err := dropBounding(); err != nil {
+			return err
+		}
+	}
+	if c.NoNewPrivs {
+		return SetNoNewPrivs()
+	}
+	return nil
+}

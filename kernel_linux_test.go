@@ -1,0 +1,636 @@
+package capwise_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/capwise/capwise"
+	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/diagnose"
+	"github.com/capwise/capwise/internal/kerneltest"
+)
+
+const bindService = "cap_net_bind_service=p"
+
+func TestMain(m *testing.M) {
+	kerneltest.Main(m, map[string]func([]string) any{
+		"listen":        listenRole,
+		"many":          manyRole,
+		"watched":       watchedRole,
+		"cancelled":     cancelledRole,
+		"in-use":        inUseRole,
+		"cannot-lower":  cannotLowerRole,
+		"refused":       refusedRole,
+		"do":            doRole,
+		"own-network":   ownNetworkRole,
+		"control-caps":  controlRole,
+		"given-up":      givenUpRole,
+		"do-cannot-low": doCannotLowerRole,
+	})
+}
+
+// report is what a role found out.
+type report struct {
+	Err    string // "" if it worked
+	Cause  diagnose.Cause
+	Remedy string
+	Eacces bool // errors.Is(err, syscall.EACCES)
+	Perm   bool // errors.Is(err, fs.ErrPermission)
+	Op     bool // errors.As *net.OpError
+	Call   bool // errors.As *os.SyscallError
+	Lower  bool // errors.As *RaiseError with Op "lower"
+	Left   int  // threads with an effective capability afterwards
+	Most   int  // most such threads seen at once
+	Called bool // the function given to Do was called
+}
+
+func reportOf(err error) report {
+	var r report
+	if err != nil {
+		r.Err = err.Error()
+		r.Eacces = errors.Is(err, syscall.EACCES)
+		r.Perm = errors.Is(err, fs.ErrPermission)
+		var op *net.OpError
+		r.Op = errors.As(err, &op)
+		var call *os.SyscallError
+		r.Call = errors.As(err, &call)
+		var raise *capwise.RaiseError
+		r.Lower = errors.As(err, &raise) && raise.Op == "lower"
+		var be *capwise.BindError
+		if errors.As(err, &be) {
+			r.Cause, r.Remedy = be.Cause, be.Remedy
+		}
+	}
+	r.Left = len(effective())
+	return r
+}
+
+// effective waits a moment for threads to end, and returns those with an
+// effective capability.
+func effective() map[int]capset.Set {
+	for deadline := time.Now().Add(2 * time.Second); ; time.Sleep(time.Millisecond) {
+		found, err := kerneltest.Effective()
+		if err != nil {
+			panic(err)
+		}
+		if len(found) == 0 || time.Now().After(deadline) {
+			return found
+		}
+	}
+}
+
+// listen opens and uses what network and address say: it accepts its own
+// connection, or receives its own packet.
+func listen(network, address string) error {
+	if strings.HasPrefix(network, "udp") {
+		pc, err := capwise.ListenPacket(network, address)
+		if err != nil {
+			return err
+		}
+		return errors.Join(exchangePacket(pc), pc.Close())
+	}
+	ln, err := capwise.Listen(network, address)
+	if err != nil {
+		return err
+	}
+	return errors.Join(exchangeConn(ln), ln.Close())
+}
+
+func exchangeConn(ln net.Listener) error {
+	for _, dial := range dialable(ln.Addr()) {
+		client, err := net.Dial("tcp", dial)
+		if err != nil {
+			return err
+		}
+		server, err := ln.Accept()
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(server.Close(), client.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func exchangePacket(pc net.PacketConn) error {
+	for _, dial := range dialable(pc.LocalAddr()) {
+		client, err := net.Dial("udp", dial)
+		if err != nil {
+			return err
+		}
+		if _, err := client.Write([]byte("x")); err != nil {
+			return err
+		}
+		if _, _, err := pc.ReadFrom(make([]byte, 1)); err != nil {
+			return err
+		}
+		if err := client.Close(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dialable returns the loopback addresses by which a listener can be reached:
+// both families for a dual-stack one.
+func dialable(a net.Addr) []string {
+	host, port, _ := net.SplitHostPort(a.String())
+	if ip := net.ParseIP(host); !ip.IsUnspecified() {
+		return []string{a.String()}
+	}
+	if a.Network() == "tcp" || a.Network() == "udp" {
+		return []string{"127.0.0.1:" + port, "[::1]:" + port}
+	}
+	return []string{"127.0.0.1:" + port}
+}
+
+func listenRole(args []string) any {
+	return reportOf(listen(args[0], args[1]))
+}
+
+func TestListenRaises(t *testing.T) {
+	for _, tc := range []struct{ network, address string }{
+		{"tcp4", "127.0.0.1:80"},
+		{"tcp6", "[::1]:80"},
+		{"tcp", ":80"}, // both families
+		{"udp4", "127.0.0.1:53"},
+		{"udp6", "[::1]:53"},
+		{"udp", ":53"},
+		{"tcp", "localhost:http"}, // names of hosts and services
+	} {
+		for _, start := range []int{81, 1024} {
+			t.Run(fmt.Sprintf("%s_%s_%d", tc.network, tc.address, start), func(t *testing.T) {
+				var r report
+				kerneltest.Child{FileCaps: bindService, PortStart: start}.Run(t, "listen", &r, tc.network, tc.address)
+				if r.Err != "" || r.Left != 0 {
+					t.Errorf("got %+v, want no error and no thread with a capability", r)
+				}
+			})
+		}
+	}
+}
+
+// TestListenNeedsNothing is about ports that the sysctl leaves open.
+func TestListenNeedsNothing(t *testing.T) {
+	for start, address := range map[int]string{0: ":1", 80: ":80", 81: ":81", 1024: ":1024"} {
+		for _, caps := range []string{"", bindService} {
+			var r report
+			kerneltest.Child{FileCaps: caps, PortStart: start, EmptyBounding: true}.Run(t, "listen", &r, "tcp", address)
+			if r.Err != "" || r.Left != 0 {
+				t.Errorf("file %q, start %d, %s: got %+v, want no error", caps, start, address, r)
+			}
+		}
+	}
+}
+
+// TestNoNewPrivs is what containerd and systemd do: the capability is permitted
+// before the exec of a file that carries it, so no_new_privs takes nothing.
+func TestNoNewPrivs(t *testing.T) {
+	var r report
+	c := kerneltest.Child{FileCaps: bindService, PortStart: 1024, NoNewPrivs: true, Ambient: []uintptr{uintptr(capset.NetBindService)}}
+	c.Run(t, "listen", &r, "tcp", ":80")
+	if r.Err != "" || r.Left != 0 {
+		t.Errorf("got %+v, want no error and no thread with a capability", r)
+	}
+}
+
+func TestBindErrorCauses(t *testing.T) {
+	for _, tc := range []struct {
+		cause diagnose.Cause
+		says  string
+		child kerneltest.Child
+	}{
+		{
+			diagnose.NotInBoundingSet, "CAP_NET_BIND_SERVICE is not in the bounding set",
+			kerneltest.Child{FileCaps: bindService, EmptyBounding: true},
+		},
+		{
+			diagnose.NotInBoundingSet, "CAP_NET_BIND_SERVICE is not in the bounding set",
+			kerneltest.Child{Root: true, EmptyBounding: true},
+		},
+		{
+			diagnose.NoFileCapability, "carries no file capability",
+			kerneltest.Child{},
+		},
+		{
+			diagnose.NoFileCapability, "carries no file capability",
+			kerneltest.Child{FileCaps: "cap_net_raw=p"},
+		},
+		{
+			diagnose.LostToNoNewPrivs, "lost to no_new_privs",
+			kerneltest.Child{FileCaps: bindService, NoNewPrivs: true},
+		},
+		{
+			diagnose.LostToNoNewPrivs, "sh started it without",
+			kerneltest.Child{FileCaps: bindService, NoNewPrivs: true, Shell: true},
+		},
+		{
+			diagnose.NosuidMount, "is on a nosuid mount",
+			kerneltest.Child{FileCaps: bindService, Nosuid: true},
+		},
+		{
+			diagnose.ForeignNetwork, "the network namespace belongs to another user namespace",
+			kerneltest.Child{FileCaps: bindService, NewUser: true},
+		},
+	} {
+		tc.child.PortStart = 1024
+		for _, network := range []string{"tcp", "udp"} {
+			var r report
+			tc.child.Run(t, "listen", &r, network, ":80")
+			checkBindError(t, r, tc.cause, tc.says)
+		}
+	}
+}
+
+// checkBindError holds a report against what every BindError promises.
+func checkBindError(t *testing.T, r report, cause diagnose.Cause, says string) {
+	t.Helper()
+	if r.Cause != cause || !strings.Contains(r.Err, says) {
+		t.Errorf("got %+v\nwant cause %s and the words %q", r, cause, says)
+	}
+	if !r.Eacces || !r.Perm || !r.Op || !r.Call || r.Remedy == "" || strings.Contains(r.Err, "\n") {
+		t.Errorf("got %+v\nwant one line that is EACCES, ErrPermission, OpError and SyscallError, with a remedy", r)
+	}
+	if !strings.Contains(r.Err, "bind: permission denied") || !strings.Contains(r.Err, ":80") {
+		t.Errorf("%q does not hold the text of package net", r.Err)
+	}
+	if r.Left != 0 {
+		t.Errorf("%d threads were left with a capability", r.Left)
+	}
+}
+
+// givenUpRole listens where the permitted capability was dropped.
+func givenUpRole([]string) any {
+	return reportOf(kerneltest.OnDroppedThread(func() error { return listen("tcp", ":80") }))
+}
+
+func TestGivenUp(t *testing.T) {
+	var r report
+	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "given-up", &r)
+	checkBindError(t, r, diagnose.GivenUp, "this process gave it up")
+}
+
+// refusedRole lets a seccomp filter answer a system call with an error number.
+func refusedRole(args []string) any {
+	number, _ := strconv.Atoi(args[0])
+	errno, _ := strconv.Atoi(args[1])
+	if err := kerneltest.Refuse(uintptr(number), syscall.Errno(errno)); err != nil {
+		return report{Err: err.Error()}
+	}
+	return reportOf(listen("tcp", args[2]))
+}
+
+func TestSeccomp(t *testing.T) {
+	child := kerneltest.Child{FileCaps: bindService, PortStart: 1024}
+	refuse := func(call uintptr, errno syscall.Errno, address string) report {
+		var r report
+		child.Run(t, "refused", &r, fmt.Sprint(call), fmt.Sprint(int(errno)), address)
+		return r
+	}
+	const words = "a seccomp filter, a security module or a BPF program refused"
+	checkBindError(t, refuse(syscall.SYS_BIND, syscall.EACCES, ":80"), diagnose.Blocked, words)
+	checkBindError(t, refuse(syscall.SYS_CAPSET, syscall.EPERM, ":80"), diagnose.Blocked, words)
+
+	r := refuse(syscall.SYS_BIND, syscall.EACCES, ":8080")
+	checkBindError(t, r, diagnose.Blocked, "port 8080 needs no capability here")
+
+	// Another error number is not about capabilities and stays itself.
+	if r := refuse(syscall.SYS_BIND, syscall.EPERM, ":80"); r.Cause != "" || !strings.HasSuffix(r.Err, "bind: operation not permitted") {
+		t.Errorf("EPERM: got %+v, want the plain error", r)
+	}
+}
+
+// inUseRole listens on a port that is taken.
+func inUseRole([]string) any {
+	first, err := capwise.Listen("tcp", ":80")
+	if err != nil {
+		return report{Err: err.Error()}
+	}
+	defer first.Close()
+	most := watch(func() { err = listen("tcp", ":8080") })
+	if err != nil {
+		return report{Err: err.Error()}
+	}
+	second, err := net.Listen("tcp", ":8080")
+	if err != nil {
+		return report{Err: err.Error()}
+	}
+	defer second.Close()
+	most = max(most, watch(func() { err = listen("tcp", ":8080") }))
+	r := reportOf(err)
+	r.Most = most
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		r.Err = "not EADDRINUSE: " + r.Err
+	}
+	if err := listen("tcp", ":80"); !errors.Is(err, syscall.EADDRINUSE) {
+		r.Err = fmt.Sprintf("not EADDRINUSE when raised: %v", err)
+	}
+	return r
+}
+
+func TestAddressInUse(t *testing.T) {
+	var r report
+	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "in-use", &r)
+	if !strings.HasSuffix(r.Err, "bind: address already in use") || r.Cause != "" || r.Most != 0 || r.Left != 0 {
+		t.Errorf("got %+v, want EADDRINUSE as it is, and nothing raised", r)
+	}
+}
+
+// watch returns the most threads with an effective capability that it saw at
+// once while fn ran.
+func watch(fn func()) int {
+	stop, result := make(chan struct{}), make(chan int)
+	go func() {
+		most := 0
+		for {
+			found, err := kerneltest.Effective()
+			if err != nil {
+				panic(err)
+			}
+			most = max(most, len(found))
+			select {
+			case <-stop:
+				result <- most
+				return
+			default:
+			}
+		}
+	}()
+	fn()
+	close(stop)
+	return <-result
+}
+
+// watchedRole makes one raised bind after another while every thread is
+// watched. It makes listen(2) slow, so that a look at all threads fits into the
+// time for which the capability is effective.
+func watchedRole([]string) any {
+	if err := kerneltest.Slow(syscall.SYS_LISTEN, 5*time.Millisecond); err != nil {
+		return report{Err: err.Error()}
+	}
+	var err error
+	most := 0
+	for i := 0; i < 50 && err == nil; i++ {
+		most = max(most, watch(func() {
+			var ln net.Listener
+			if ln, err = capwise.Listen("tcp", ":80"); err == nil {
+				err = ln.Close()
+			}
+		}))
+	}
+	r := reportOf(err)
+	r.Most = most
+	return r
+}
+
+func TestOnlyTheBindingThreadHasIt(t *testing.T) {
+	var r report
+	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "watched", &r)
+	if r.Err != "" || r.Most != 1 || r.Left != 0 {
+		t.Errorf("got %+v, want one thread at a time and none afterwards", r)
+	}
+}
+
+// manyRole listens from 64 goroutines at once, each on ports of its own.
+func manyRole([]string) any {
+	const goroutines, rounds = 64, 20
+	errs := make([]error, goroutines)
+	most := watch(func() {
+		var wg sync.WaitGroup
+		for g := range goroutines {
+			wg.Go(func() {
+				for range rounds {
+					ln, err := capwise.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 100+g))
+					if err != nil {
+						errs[g] = err
+						return
+					}
+					pc, err := capwise.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", 100+g))
+					if err != nil {
+						errs[g] = err
+						return
+					}
+					errs[g] = errors.Join(errs[g], ln.Close(), pc.Close())
+				}
+			})
+		}
+		wg.Wait()
+	})
+	r := reportOf(errors.Join(errs...))
+	r.Most = most
+	return r
+}
+
+func TestManyGoroutines(t *testing.T) {
+	var r report
+	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "many", &r)
+	if r.Err != "" || r.Left != 0 || r.Most > 64 {
+		t.Errorf("got %+v, want no error and no thread with a capability afterwards", r)
+	}
+}
+
+// cancelledRole cancels the context in the raised attempt's Control, just
+// before the capability would be raised.
+func cancelledRole([]string) any {
+	ctx, cancel := context.WithCancel(context.Background())
+	calls := 0
+	lc := capwise.ListenConfig{Control: func(string, string, syscall.RawConn) error {
+		if calls++; calls == refusedAttempts+1 {
+			cancel()
+		}
+		return nil
+	}}
+	lc.SetMultipathTCP(false)
+	var err error
+	most := watch(func() { _, err = lc.Listen(ctx, "tcp", ":80") })
+	r := reportOf(err)
+	r.Most = most
+	if !errors.Is(err, context.Canceled) {
+		r.Err = "not Canceled: " + r.Err
+	}
+	return r
+}
+
+// refusedAttempts is how often Control is called before the raised attempt,
+// without Multipath TCP.
+const refusedAttempts = 1
+
+func TestContextCancelledMidway(t *testing.T) {
+	var r report
+	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "cancelled", &r)
+	if !strings.Contains(r.Err, "context canceled") || r.Most != 0 || r.Left != 0 {
+		t.Errorf("got %+v, want a cancelled context and nothing raised", r)
+	}
+}
+
+// cannotLowerRole makes the second capset(2), the lowering, fail.
+func cannotLowerRole([]string) any {
+	if err := kerneltest.RefuseFrom(2, syscall.SYS_CAPSET, syscall.EPERM); err != nil {
+		return report{Err: err.Error()}
+	}
+	r := reportOf(listen("tcp", ":80"))
+	if ln, err := net.Listen("tcp", ":1024"); err != nil { // the process goes on
+		r.Err = err.Error()
+	} else if err := ln.Close(); err != nil {
+		r.Err = err.Error()
+	}
+	return r
+}
+
+// doRole reports what Do does with a capability that the file carries
+// (CAP_NET_BIND_SERVICE) and with one that it doesn't (CAP_NET_RAW).
+func doRole([]string) any {
+	raw := func() error {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_ICMP)
+		if err != nil {
+			return err
+		}
+		return syscall.Close(fd)
+	}
+	called := false
+	mark := func() error { called = true; return nil }
+	stop := errors.New("stop")
+	for name, ok := range map[string]func() bool{
+		"require, permitted": func() bool { return capwise.Do(capset.NetRaw, capwise.Require, raw) == nil },
+		"prefer, permitted":  func() bool { return capwise.Do(capset.NetRaw, capwise.Prefer, raw) == nil },
+		"never, permitted":   func() bool { return errors.Is(capwise.Do(capset.NetRaw, capwise.Never, raw), syscall.EPERM) },
+		"require, not permitted": func() bool {
+			return errors.Is(capwise.Do(capset.IPCLock, capwise.Require, mark), syscall.EPERM) && !called
+		},
+		"prefer, not permitted":  func() bool { return capwise.Do(capset.IPCLock, capwise.Prefer, mark) == nil && called },
+		"the error of fn itself": func() bool { return capwise.Do(capset.NetRaw, capwise.Require, func() error { return stop }) == stop },
+		"a panic in fn": func() bool {
+			return panicOf(func() { _ = capwise.Do(capset.NetRaw, capwise.Require, func() error { panic(stop) }) }) == stop
+		},
+		"Goexit in fn": func() bool {
+			return exits(func() { _ = capwise.Do(capset.NetRaw, capwise.Require, func() error { runtime.Goexit(); return nil }) })
+		},
+	} {
+		called = false
+		if !ok() {
+			return report{Err: name}
+		}
+		if len(effective()) != 0 {
+			return report{Err: name + ": left a thread with a capability"}
+		}
+	}
+	return report{}
+}
+
+func panicOf(fn func()) (v any) {
+	defer func() { v = recover() }()
+	fn()
+	return nil
+}
+
+// exits reports whether fn ends its goroutine.
+func exits(fn func()) bool {
+	returned := make(chan bool)
+	go func() {
+		back := false
+		defer func() { returned <- back }()
+		fn()
+		back = true
+	}()
+	return !<-returned
+}
+
+func TestDo(t *testing.T) {
+	var r report
+	kerneltest.Child{FileCaps: "cap_net_raw=p"}.Run(t, "do", &r)
+	if r.Err != "" {
+		t.Errorf("Do: %s", r.Err)
+	}
+}
+
+func doCannotLowerRole([]string) any {
+	if err := kerneltest.RefuseFrom(2, syscall.SYS_CAPSET, syscall.EPERM); err != nil {
+		return report{Err: err.Error()}
+	}
+	called := false
+	r := reportOf(capwise.Do(capset.NetBindService, capwise.Require, func() error {
+		called = true
+		return nil
+	}))
+	r.Called = called
+	return r
+}
+
+func TestCannotLower(t *testing.T) {
+	for _, role := range []string{"cannot-lower", "do-cannot-low"} {
+		var r report
+		kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, role, &r)
+		if !r.Lower || !strings.Contains(r.Err, "lower cap_net_bind_service on this thread: operation not permitted") {
+			t.Errorf("%s: got %+v, want to be told of the failed lowering", role, r)
+		}
+		if role == "do-cannot-low" && !r.Called {
+			t.Errorf("%s: the function was not called", role)
+		}
+		if r.Left != 0 {
+			t.Errorf("%s: a thread with the capability is still there", role)
+		}
+	}
+}
+
+// controlRole reports the most capabilities that were effective during Control.
+func controlRole([]string) any {
+	var inControl int
+	lc := capwise.ListenConfig{Control: func(string, string, syscall.RawConn) error {
+		found, err := kerneltest.Effective()
+		inControl = max(inControl, len(found))
+		return err
+	}}
+	ln, err := lc.Listen(context.Background(), "tcp", ":80")
+	r := reportOf(err)
+	r.Most = inControl
+	if err == nil {
+		r.Err = fmt.Sprint(errors.Join(ln.Close()))
+		r.Err = strings.TrimSuffix(r.Err, "<nil>")
+	}
+	return r
+}
+
+func TestControlRunsUnraised(t *testing.T) {
+	var r report
+	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "control-caps", &r)
+	if r.Err != "" || r.Most != 0 || r.Left != 0 {
+		t.Errorf("got %+v, want Control to run with nothing effective", r)
+	}
+}
+
+// ownNetworkRole listens from a thread that has joined a network namespace of
+// its own, and reports whether the socket is there.
+func ownNetworkRole([]string) any {
+	err := kerneltest.OnOwnNetwork(func() error {
+		ln, err := capwise.Listen("tcp", ":80")
+		if err != nil {
+			return err
+		}
+		table, err := os.ReadFile("/proc/thread-self/net/tcp6")
+		if !strings.Contains(string(table), ":0050 ") {
+			err = errors.Join(err, errors.New("the socket is in another network namespace"))
+		}
+		return errors.Join(err, ln.Close())
+	})
+	return reportOf(err)
+}
+
+func TestCallerOnOwnNetwork(t *testing.T) {
+	var r report
+	kerneltest.Child{FileCaps: "cap_net_bind_service,cap_sys_admin=p", PortStart: 1024}.Run(t, "own-network", &r)
+	if r.Err != "" || r.Left != 0 {
+		t.Errorf("got %+v, want the socket in the caller's network namespace", r)
+	}
+}

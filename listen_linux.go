@@ -1,0 +1,115 @@
+package capwise
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/diagnose"
+	"github.com/capwise/capwise/internal/sys"
+)
+
+// needsCapability reports whether err is bind(2)'s EACCES for a TCP or UDP
+// port. EACCES from a socket option, or for a Unix socket, means another thing.
+func needsCapability(err error) bool {
+	var call *os.SyscallError
+	return portOf(err) != 0 && errors.As(err, &call) && call.Syscall == "bind" && call.Err == syscall.EACCES
+}
+
+// portOf returns the port that net could not listen on, or 0.
+func portOf(err error) int {
+	var op *net.OpError
+	if !errors.As(err, &op) {
+		return 0
+	}
+	switch addr := op.Addr.(type) {
+	case *net.TCPAddr:
+		return addr.Port
+	case *net.UDPAddr:
+		return addr.Port
+	default:
+		return 0
+	}
+}
+
+// listenRaised calls listen again with CAP_NET_BIND_SERVICE raised, if that can
+// make a difference, or else returns refused, which explains itself then.
+func listenRaised[T io.Closer](ctx context.Context, lc *ListenConfig, refused error, listen func(*net.ListenConfig) (T, error)) (T, error) {
+	var none, ln T
+	if !raisable() {
+		return none, explain(refused)
+	}
+	home := sys.NetworkNamespace()
+	elsewhere := false
+	var err error
+	attempt := func(t *thread) {
+		if elsewhere = sys.NetworkNamespace() != home; elsewhere {
+			return
+		}
+		plain := net.ListenConfig(*lc)
+		plain.Control = t.raiseAfter(ctx, lc.Control)
+		ln, err = listen(&plain)
+	}
+	lowering := onThread(capset.NetBindService, attempt)
+	if elsewhere {
+		// The caller is locked to a thread that has joined another network
+		// namespace than the rest of the process; the socket belongs there.
+		lowering = onOwnThread(capset.NetBindService, attempt)
+	}
+	var raising *RaiseError
+	switch {
+	case lowering != nil:
+		if err == nil {
+			err = ln.Close()
+		}
+		return none, errors.Join(lowering, err)
+	case errors.As(err, &raising): // capset(2) itself was refused
+		return none, explain(refused)
+	case err != nil && needsCapability(err):
+		return none, explain(err)
+	default:
+		return ln, err
+	}
+}
+
+// raisable reports whether CAP_NET_BIND_SERVICE is permitted and not effective.
+// All threads of a Go program have the same sets unless it does otherwise; the
+// thread that raises looks again.
+func raisable() bool {
+	sets, err := sys.Capget()
+	const bit = 1 << capset.NetBindService
+	return err == nil && sets.Permitted&bit != 0 && sets.Effective&bit == 0
+}
+
+// raiseAfter returns a Control function that calls control without and returns
+// with the capability raised: package net calls it on the thread that then
+// calls bind(2), with nothing but socket options between. Multipath TCP makes
+// net call it a second time, for a plain TCP socket.
+func (t *thread) raiseAfter(ctx context.Context, control func(string, string, syscall.RawConn) error) func(string, string, syscall.RawConn) error {
+	return func(network, address string, c syscall.RawConn) error {
+		if err := t.lower(); err != nil {
+			return err
+		}
+		if control != nil {
+			if err := control(network, address, c); err != nil {
+				return err
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		return t.raise()
+	}
+}
+
+// explain puts a BindError into the net.OpError err.
+func explain(err error) error {
+	op := *err.(*net.OpError) // as needsCapability found it
+	facts := diagnose.Self()
+	op.Err = &BindError{Verdict: diagnose.Explain(facts, portOf(err)), Facts: facts, Err: op.Err}
+	return &op
+}
