@@ -1,30 +1,39 @@
 package diagnose
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // surroundings is what tells environments apart: environment variables, the
-// files that engines put into containers, and the process's cgroups.
+// files and mounts that engines put into containers, and the process's cgroups.
 type surroundings struct {
-	getenv func(string) string
-	exists func(path string) bool
-	cgroup string // the text of /proc/self/cgroup
+	getenv    func(string) string
+	exists    func(path string) bool
+	cgroup    string // the text of /proc/self/cgroup
+	mountinfo string // the text of /proc/self/mountinfo
 }
 
-// environment names the innermost environment. Kubernetes comes first, since
-// its containers are those of an engine too, and systemd last, since engines
-// are often services.
+// dockerMount matches Docker's own mounts in a container, such as that of
+// /etc/hostname from the container's folder below the data root. The file
+// /.dockerenv alone proves nothing: machines made from images have it too.
+var dockerMount = regexp.MustCompile(`/containers/[0-9a-f]{64}/`)
+
+// environment names the innermost environment. systemd comes first, since no
+// engine passes INVOCATION_ID on into a container, and Kubernetes before the
+// engines that it uses.
 func (s surroundings) environment() Environment {
 	switch {
+	case s.getenv("INVOCATION_ID") != "" && s.inService():
+		return Systemd
 	case s.getenv("KUBERNETES_SERVICE_HOST") != "",
 		s.exists("/var/run/secrets/kubernetes.io"),
 		strings.Contains(s.cgroup, "kubepods"):
 		return Kubernetes
 	case s.exists("/run/.containerenv"), s.getenv("container") == "podman":
 		return Podman
-	case s.exists("/.dockerenv"), strings.Contains(s.cgroup, "/docker"):
+	case s.exists("/.dockerenv") && (s.mountinfo == "" || dockerMount.MatchString(s.mountinfo)):
 		return Docker
-	case s.getenv("INVOCATION_ID") != "" && s.inService():
-		return Systemd
 	default:
 		return PlainHost
 	}

@@ -114,11 +114,14 @@ func (c *collector) file() {
 }
 
 func (c *collector) place() {
-	cgroup, _ := os.ReadFile("/proc/self/cgroup") // without it the other signs count
+	// Without these files the other signs count.
+	cgroup, _ := os.ReadFile("/proc/self/cgroup")
+	mountinfo, _ := os.ReadFile("/proc/self/mountinfo")
 	s := surroundings{
-		getenv: os.Getenv,
-		exists: func(path string) bool { _, err := os.Lstat(path); return err == nil },
-		cgroup: string(cgroup),
+		getenv:    os.Getenv,
+		exists:    func(path string) bool { _, err := os.Lstat(path); return err == nil },
+		cgroup:    string(cgroup),
+		mountinfo: string(mountinfo),
 	}
 	c.facts.Environment = s.environment()
 	c.facts.Wrapper = wrapper()

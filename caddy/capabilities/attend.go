@@ -1,0 +1,79 @@
+package capabilities
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/spf13/cobra"
+
+	"github.com/capwise/capwise/diagnose"
+)
+
+// serving names the commands that serve in this very process, some of them
+// with the admin endpoint off, in which case Caddy does not provision the
+// admin module. "start" runs "run" in a child.
+var serving = []string{"run", "file-server", "reverse-proxy", "respond"}
+
+// attend sees to the first receipt, and to the explanation of a failed start,
+// of the commands that serve.
+func attend(root *cobra.Command) {
+	for _, cmd := range root.Commands() {
+		if !slices.Contains(serving, cmd.Name()) || cmd.RunE == nil {
+			continue
+		}
+		run := cmd.RunE
+		cmd.RunE = func(cmd *cobra.Command, args []string) error {
+			go firstReceipt()
+			err := run(cmd, args)
+			explainFailure(err)
+			return err
+		}
+	}
+}
+
+// firstReceipt waits for a configuration to run, and logs its receipt unless
+// the admin module has done so. Caddy has no event for this that reaches code
+// which is not part of the configuration.
+func firstReceipt() {
+	for range time.Tick(50 * time.Millisecond) {
+		if given.done() {
+			return
+		}
+		app, err := httpApp(caddy.ActiveContext())
+		if err != nil {
+			return
+		}
+		if app == nil || !given.first(app) {
+			continue
+		}
+		if listeners, err := httpListeners(app); err == nil {
+			newReceipt(diagnose.Self(), listeners).log(caddy.Log().Named("capabilities"))
+		}
+		return
+	}
+}
+
+// refused matches the end of an error of package net for a port that could not
+// be bound. Caddy passes errors on as text.
+var refused = regexp.MustCompile(`listen (?:tcp|udp)[46]? \S*:(\d+): bind: ` + syscall.EACCES.Error() + `$`)
+
+// explainFailure logs why a port could not be bound, where err is about that
+// and does not say so itself.
+func explainFailure(err error) {
+	if err == nil {
+		return
+	}
+	match := refused.FindStringSubmatch(err.Error())
+	if match == nil {
+		return
+	}
+	port, err := strconv.Atoi(match[1])
+	if err != nil {
+		return
+	}
+	caddy.Log().Named("capabilities").Error(diagnose.Explain(diagnose.Self(), port).String())
+}

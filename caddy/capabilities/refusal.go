@@ -1,0 +1,47 @@
+package capabilities
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/capwise/capwise"
+	"github.com/capwise/capwise/diagnose"
+)
+
+// refusal binds the listeners of which the receipt says that they fail, and
+// returns the kernel's refusal with its explanation. A bind that works after
+// all, or fails for another reason, is Caddy's affair.
+func refusal(r Receipt, listeners []listener) error {
+	for i, answer := range r.Listeners {
+		if answer.Outcome != diagnose.Fail {
+			continue
+		}
+		var refused *capwise.BindError
+		if err := probe(listeners[i]); errors.As(err, &refused) {
+			return err
+		}
+	}
+	return nil
+}
+
+// probe opens and closes the listener as Caddy would: next to sockets of its
+// own on the same port.
+func probe(l listener) error {
+	lc := capwise.ListenConfig{Control: reusePort}
+	address := net.JoinHostPort(l.address.Host, strconv.Itoa(l.port()))
+	var socket io.Closer
+	var err error
+	if strings.HasPrefix(l.network, "udp") {
+		socket, err = lc.ListenPacket(context.Background(), l.network, address)
+	} else {
+		socket, err = lc.Listen(context.Background(), l.network, address)
+	}
+	if err != nil {
+		return err
+	}
+	return socket.Close()
+}

@@ -1,0 +1,31 @@
+#!/bin/sh
+# Runs the go command in a nested module as a user of that module has it: with
+# the versions of its own go.mod instead of the highest that any module of the
+# workspace asks for. Until the first tag is published, the root module comes
+# from this checkout.
+#
+#   scripts/module.sh caddy build -o ../bin/caddy ./cmd/caddy
+set -eu
+root=$(cd "$(dirname "$0")/.." && pwd)
+module=$1
+shift
+mkdir -p "$root/.cache"
+modfile=$root/.cache/$module.mod
+up=$(echo "$module" | sed 's|[^/]*|..|g')
+mkdir -p "$(dirname "$modfile")"
+cp "$root/$module/go.mod" "$modfile"
+cp "$root/$module/go.sum" "${modfile%.mod}.sum" 2>/dev/null || :
+echo "replace github.com/capwise/capwise v0.0.0 => $up" >>"$modfile"
+cd "$root/$module"
+verb=$1
+shift
+case $verb in
+tidy)
+	GOWORK=off go mod tidy -modfile="$modfile"
+	grep -v '^replace github.com/capwise/capwise ' "$modfile" | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}' >go.mod
+	cp "${modfile%.mod}.sum" go.sum
+	;;
+*)
+	GOWORK=off exec go "$verb" -modfile="$modfile" "$@"
+	;;
+esac
