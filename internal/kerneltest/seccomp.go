@@ -16,6 +16,7 @@ const (
 	filterFlagTsync       = 1 << 0
 	filterFlagNewListener = 1 << 3
 	filterFlagTsyncEsrch  = 1 << 4
+	filterFlagsAsk        = filterFlagTsync | filterFlagTsyncEsrch | filterFlagNewListener | filterFlagWaitKillable
 	retErrno              = 0x00050000
 	retUserNotif          = 0x7fc00000
 	retAllow              = 0x7fff0000
@@ -49,7 +50,7 @@ func Refuse(number uintptr, errno syscall.Errno) error {
 // RefuseFrom makes the kernel answer the system call with errno from its nth
 // occurrence on (counted from 1), on every thread of the process.
 func RefuseFrom(n int, number uintptr, errno syscall.Errno) error {
-	fd, err := install(number, retUserNotif, filterFlagTsync|filterFlagTsyncEsrch|filterFlagNewListener)
+	fd, err := install(number, retUserNotif, filterFlagsAsk)
 	if err != nil {
 		return err
 	}
@@ -66,7 +67,7 @@ func RefuseFrom(n int, number uintptr, errno syscall.Errno) error {
 // Slow makes every occurrence of the system call take at least d, on every
 // thread of the process.
 func Slow(number uintptr, d time.Duration) error {
-	fd, err := install(number, retUserNotif, filterFlagTsync|filterFlagTsyncEsrch|filterFlagNewListener)
+	fd, err := install(number, retUserNotif, filterFlagsAsk)
 	if err != nil {
 		return err
 	}
@@ -116,7 +117,11 @@ func supervise(fd int, decide func() syscall.Errno) {
 			id uint64
 			_  [72]byte
 		}
-		if _, _, e := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), ioctlNotifRecv, uintptr(unsafe.Pointer(&asked))); e != 0 {
+		_, _, e := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), ioctlNotifRecv, uintptr(unsafe.Pointer(&asked)))
+		if e == syscall.ENOENT || e == syscall.EINTR {
+			continue // a signal came before the question; it is asked again
+		}
+		if e != 0 {
 			panic(fmt.Sprintf("seccomp notification: %v", e))
 		}
 		answer := struct {

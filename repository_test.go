@@ -1,0 +1,82 @@
+package capwise_test
+
+import (
+	"encoding/json"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// TestNoRequirements holds that the library's go.mod requires nothing, so that
+// a program that uses it gains no dependency but this one.
+func TestNoRequirements(t *testing.T) {
+	out, err := exec.Command("go", "mod", "edit", "-json").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mod struct{ Require, Replace []struct{ Path string } }
+	if err := json.Unmarshal(out, &mod); err != nil {
+		t.Fatal(err)
+	}
+	if len(mod.Require)+len(mod.Replace) != 0 {
+		t.Errorf("go.mod requires %v and replaces %v, want nothing", mod.Require, mod.Replace)
+	}
+}
+
+// TestOneDoor holds that raw system calls and unsafe stay where a reader of the
+// privileged code looks for them: in internal/sys, and in the package that
+// prepares the kernel for tests.
+func TestOneDoor(t *testing.T) {
+	doors := map[string]bool{"internal/sys": true, "internal/kerneltest": true}
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != "." {
+			if _, err := os.Stat(filepath.Join(path, "go.mod")); err == nil || strings.HasPrefix(d.Name(), ".") {
+				return filepath.SkipDir // another module, or not ours
+			}
+		}
+		if !strings.HasSuffix(path, ".go") || doors[filepath.Dir(path)] {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			if name, _ := strconv.Unquote(spec.Path.Value); name == "unsafe" || name == "C" {
+				t.Errorf("%s imports %s", path, name)
+			}
+		}
+		text, err := os.ReadFile(path)
+		if strings.Contains(string(text), "syscall."+"RawSyscall") || strings.Contains(string(text), "syscall."+"Syscall(") {
+			t.Errorf("%s makes a raw system call", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBuildsEverywhere compiles the library for every system that it promises.
+func TestBuildsEverywhere(t *testing.T) {
+	for _, target := range []string{
+		"linux/amd64", "linux/arm64", "linux/arm", "linux/s390x", "linux/ppc64le", "linux/riscv64", "linux/386",
+		"darwin/arm64", "windows/amd64", "freebsd/amd64",
+	} {
+		goos, goarch, _ := strings.Cut(target, "/")
+		cmd := exec.Command("go", "build", "./...")
+		cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH="+goarch, "CGO_ENABLED=0", "GOWORK=off")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%s: %v\n%s", target, err, out)
+		}
+	}
+}
