@@ -57,6 +57,29 @@ func TestContainerfile(t *testing.T) {
 	}
 }
 
+// TestContainerfileVersion keeps the version in the Containerfile, which cannot
+// read it from the program, in step with the one that is built.
+func TestContainerfileVersion(t *testing.T) {
+	want := firstMatch(t, "../caddy/go.mod", `(?m)^\s*github.com/caddyserver/caddy/v2 v(\S+)`)
+	if got := containerfileVersion(t); got != want {
+		t.Errorf("%s/Containerfile is for Caddy %s, but caddy/go.mod has %s", caddyDir, got, want)
+	}
+}
+
+// firstMatch returns what the group in pattern matches in a file.
+func firstMatch(t *testing.T, path, pattern string) string {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(pattern).FindSubmatch(data)
+	if m == nil {
+		t.Fatalf("%s: nothing matches %s", path, pattern)
+	}
+	return string(m[1])
+}
+
 // command runs a command whose failure ends the test, and returns its output.
 func command(t *testing.T, dir string, env []string, name string, args ...string) string {
 	t.Helper()
@@ -99,15 +122,7 @@ func isDir(path string) bool {
 // containerfileVersion returns the version of Caddy in the Containerfile.
 func containerfileVersion(t *testing.T) string {
 	t.Helper()
-	data, err := os.ReadFile(caddyDir + "/Containerfile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := regexp.MustCompile(`(?m)^ARG VERSION=(.+)$`).FindSubmatch(data)
-	if m == nil {
-		t.Fatal("the Containerfile has no default for VERSION")
-	}
-	return string(m[1])
+	return firstMatch(t, caddyDir+"/Containerfile", `(?m)^ARG VERSION=(\S+)$`)
 }
 
 // makeStandIn builds a program that prints Caddy's version and has it in its
