@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -89,6 +91,10 @@ var probeBinary = sync.OnceValues(func() (string, error) {
 func get(t *testing.T, p func() (*program.Program, error)) *program.Program {
 	t.Helper()
 	got, err := p()
+	var missing *fs.PathError
+	if errors.As(err, &missing) && errors.Is(err, fs.ErrNotExist) {
+		need(t, missing.Path) // an artifact that has not been built
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,7 +5,10 @@
 //
 // Run it as root:
 //
-//	go test ./...
+//	go test -count=1 ./...
+//
+// (-count=1 because Go does not notice new artifacts outside of the module, and
+// would repeat the old result.)
 //
 // The test binary moves itself into namespaces of its own (pid, mount, network,
 // ipc) with a tmpfs for every file that a runtime writes. When it ends, however
@@ -14,8 +17,8 @@
 //
 // # What the machine must have
 //
-// Debian 12, packages: docker.io podman buildah runc crun conmon iptables
-// iproute2 containernetworking-plugins util-linux libcap2-bin systemd curl.
+// Debian 12 with the packages docker.io iptables podman runc crun conmon systemd
+// dbus iproute2 util-linux mount libcap2-bin curl, and Go.
 // A test that misses one of them is skipped by that name, and fails where the
 // environment has CI=true.
 //

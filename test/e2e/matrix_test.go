@@ -131,7 +131,7 @@ func (r *running) explained(t *testing.T, why failure) {
 	if why == notBounding {
 		fragments = append(slices.Clip(fragments), remedy[r.runtime.Name()])
 	}
-	explains(t, r.stderr.String(), fragments...)
+	r.explains(t, fragments...)
 }
 
 // diedAtExec checks that the kernel refused to execute a capability-dumb file, in

@@ -10,13 +10,14 @@ import (
 )
 
 // results collects what the matrix found, for the table at the end.
-var results = table{cells: map[[2]string]string{}}
+var results = table{cells: map[[2]string]string{}, lacks: map[string]string{}}
 
 type table struct {
 	mu      sync.Mutex
 	rows    []string
 	columns []string
 	cells   map[[2]string]string
+	lacks   map[string]string // what a test that was left out needs, by its name
 }
 
 // report records the outcome of t, once it has ended, in the given cell.
@@ -27,11 +28,24 @@ func (r *table) report(t *testing.T, row, column string) {
 		case t.Failed():
 			r.set(row, column, "FAIL")
 		case t.Skipped():
-			r.set(row, column, "left out")
+			r.set(row, column, "left out: "+r.lack(t))
 		default:
 			r.set(row, column, "ok")
 		}
 	})
+}
+
+// leaveOut remembers why t is skipped.
+func (r *table) leaveOut(t *testing.T, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lacks[t.Name()] = why
+}
+
+func (r *table) lack(t *testing.T) string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lacks[t.Name()]
 }
 
 func (r *table) set(row, column, cell string) {

@@ -41,8 +41,9 @@ func TestSystemd(t *testing.T) {
 		name: "dynamic user, ambient", program: caddyPermitted, port: 80,
 		spec: engine.Spec{Add: bounding, Extra: []string{dynamicUser, ambient}},
 	}, {
-		// DynamicUser= implies NoNewPrivileges=.
-		name: "dynamic user, bounding set only", program: caddyPermitted, port: 80, fails: lostToNNP,
+		// DynamicUser= implies NoNewPrivileges=, and where that meets a mount
+		// namespace, systemd mounts everything in it nosuid.
+		name: "dynamic user, bounding set only", program: caddyPermitted, port: 80, fails: nosuid,
 		spec: engine.Spec{Add: bounding, Extra: []string{dynamicUser}},
 	}, {
 		name: "private users", program: caddyPermitted, port: 8080,
@@ -77,6 +78,7 @@ func TestSystemd(t *testing.T) {
 // TestSocketActivation hands a low port to a Caddy that may not bind one.
 func TestSocketActivation(t *testing.T) {
 	results.report(t, "socket activation on 81, all dropped", systemd.Name())
+	need(t, systemd.needs...)
 	p := get(t, caddyPermitted)
 	systemd.ready(t, p)
 	dir := configDir(t, "{\n\tadmin off\n}\nhttp:// {\n\tbind fd/3\n\trespond \"capwise on {http.request.local.port}\"\n}\n")

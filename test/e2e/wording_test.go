@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 )
 
 // failure is one way in which a start has to fail.
@@ -12,15 +13,17 @@ type failure string
 const (
 	notBounding  failure = "nothing granted"
 	lostToNNP    failure = "lost to no_new_privs"
+	nosuid       failure = "file on a nosuid mount"
 	foreignNetNS failure = "network of another user namespace"
 	dumbExec     failure = "capability-dumb file"
 )
 
 // wording is what the messages have to contain, all in one line.
 var wording = map[failure][]string{
-	notBounding:  {":80", "CAP_NET_BIND_SERVICE is not in the bounding set"},
-	lostToNNP:    {":80", "CAP_NET_BIND_SERVICE", "no_new_privs"},
-	foreignNetNS: {":80", "CAP_NET_BIND_SERVICE", "user namespace"},
+	notBounding:  {"port 80", "CAP_NET_BIND_SERVICE is not in the bounding set"},
+	lostToNNP:    {"port 80", "CAP_NET_BIND_SERVICE", "lost to no_new_privs"},
+	nosuid:       {"port 80", "CAP_NET_BIND_SERVICE", "nosuid mount"},
+	foreignNetNS: {"port 80", "CAP_NET_BIND_SERVICE", "belongs to another user namespace"},
 }
 
 // remedy is what the message advises where nothing is granted, in the words of
@@ -33,12 +36,14 @@ var remedy = map[string]string{
 }
 
 // explains checks that one error in Caddy's log, which goes to stderr, has all of
-// the fragments.
-func explains(t *testing.T, log string, fragments ...string) {
+// the fragments. Where Caddy goes on, the line may be on its way still.
+func (p *process) explains(t *testing.T, fragments ...string) {
 	t.Helper()
-	for line := range strings.Lines(log) {
-		if strings.Contains(line, `"level":"error"`) && containsAll(unquoted(line), fragments) {
-			return
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for line := range strings.Lines(p.stderr.String()) {
+			if strings.Contains(line, `"level":"error"`) && containsAll(unquoted(line), fragments) {
+				return
+			}
 		}
 	}
 	t.Errorf("no error in the log has all of %q", fragments)

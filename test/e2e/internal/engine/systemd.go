@@ -123,7 +123,7 @@ func (s *Systemd) Command(name string, spec Spec) ([]string, error) {
 	if spec.NoNewPrivs {
 		args = append(args, "--property=NoNewPrivileges=yes")
 	}
-	if !slices.ContainsFunc(spec.Extra, func(o string) bool { return strings.Contains(o, "Network") }) {
+	if !slices.ContainsFunc(spec.Extra, func(o string) bool { return strings.HasPrefix(o, "--property=PrivateNetwork=") }) {
 		path, err := s.newNetNS(name, spec.PortStart)
 		if err != nil {
 			return nil, err
@@ -194,12 +194,14 @@ func (s *Systemd) Activate(name, address string, spec Spec) []string {
 	return s.with(append(args, spec.Args...)...)
 }
 
-// Journal is what systemd has to say on the unit.
+// Journal is what systemd and the unit have to say. The journal is asked by the
+// name that messages give, too: the process that fails to execute the program
+// is often gone before journald could see what unit it belongs to.
 func (s *Systemd) Journal(name string) (string, error) {
 	if _, err := run(s.with("journalctl", "--sync")...); err != nil {
 		return "", err
 	}
-	return run(s.with("journalctl", "--output=cat", "--unit="+name)...)
+	return run(s.with("journalctl", "--output=cat", "UNIT="+name+".service", "+", "_SYSTEMD_UNIT="+name+".service")...)
 }
 
 func (s *Systemd) with(args ...string) []string {

@@ -64,30 +64,42 @@ func Run(tests func() int) int {
 
 // guard starts init in new namespaces and cleans up once it is gone.
 func guard() (int, error) {
-	dir, err := os.MkdirTemp("/var/lib", "capwise-e2e-")
+	if err := sweep(); err != nil {
+		return 0, err
+	}
+	dir, err := os.MkdirTemp(parent, prefix)
 	if err != nil {
 		return 0, err
 	}
-	cmd := again("init", dir)
+	lock, err := hold(dir)
+	if err != nil {
+		return 0, errors.Join(err, os.Remove(dir))
+	}
+	code, err := startInit(dir)
+	return code, errors.Join(err, remove(dir), lock.Close())
+}
+
+// startInit runs init until it ends, or until somebody interrupts this process.
+func startInit(dir string) (int, error) {
+	cmd, err := again("init", dir)
+	if err != nil {
+		return 0, err
+	}
 	cmd.SysProcAttr = &unix.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWIPC,
 		Pdeathsig:  unix.SIGKILL,
 	}
-	// The terminal sends an interrupt to all three; the guard outlives it.
-	interrupts := make(chan os.Signal, 1)
-	signal.Notify(interrupts, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGINT, unix.SIGTERM, unix.SIGQUIT)
 	if err := cmd.Start(); err != nil {
-		return 0, errors.Join(err, os.Remove(dir))
+		return 0, err
 	}
 	go func() {
-		for s := range interrupts {
-			if s != unix.SIGINT {
-				_ = cmd.Process.Kill() // gone already is as good
-			}
+		for range signals {
+			_ = cmd.Process.Kill() // gone already is as good
 		}
 	}()
-	code, err := exitCode(cmd.Wait())
-	return code, errors.Join(err, removeCgroups(filepath.Base(dir)), os.Remove(dir))
+	return exitCode(cmd.Wait())
 }
 
 // initProcess prepares the new namespaces, starts the tests and reaps orphans
@@ -96,7 +108,10 @@ func initProcess() (int, error) {
 	if err := prepare(Dir()); err != nil {
 		return 0, err
 	}
-	cmd := again("tests", Dir())
+	cmd, err := again("tests", Dir())
+	if err != nil {
+		return 0, err
+	}
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
@@ -145,12 +160,16 @@ func prepare(dir string) error {
 	return nil
 }
 
-func again(stage, dir string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Args[0] = os.Args[0]
+// again is this program again, under its own name.
+func again(stage, dir string) (*exec.Cmd, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(path, os.Args[1:]...)
 	cmd.Env = append(os.Environ(), stageVar+"="+stage, dirVar+"="+dir)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	return cmd
+	return cmd, nil
 }
 
 func exitCode(err error) (int, error) {
@@ -162,36 +181,4 @@ func exitCode(err error) (int, error) {
 		return exit.ExitCode(), nil
 	}
 	return 0, err
-}
-
-// removeCgroups removes the cgroups called name in every hierarchy, children
-// first. Their processes are dead, so only empty directories are left.
-func removeCgroups(name string) error {
-	var errs []error
-	tops, err := filepath.Glob("/sys/fs/cgroup/*/" + name)
-	if err != nil {
-		return err
-	}
-	for _, top := range append(tops, filepath.Join("/sys/fs/cgroup", name)) {
-		errs = append(errs, removeTree(top))
-	}
-	return errors.Join(errs...)
-}
-
-func removeTree(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if e.IsDir() {
-			if err := removeTree(filepath.Join(dir, e.Name())); err != nil {
-				return err
-			}
-		}
-	}
-	return os.Remove(dir)
 }
