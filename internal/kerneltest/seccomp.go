@@ -12,21 +12,22 @@ import (
 
 // From <linux/seccomp.h> and <linux/filter.h>.
 const (
-	seccompSetModeFilter  = 1
-	filterFlagTsync       = 1 << 0
-	filterFlagNewListener = 1 << 3
-	filterFlagTsyncEsrch  = 1 << 4
-	filterFlagsAsk        = filterFlagTsync | filterFlagTsyncEsrch | filterFlagNewListener | filterFlagWaitKillable
-	retErrno              = 0x00050000
-	retUserNotif          = 0x7fc00000
-	retAllow              = 0x7fff0000
-	notifFlagContinue     = 1
-	ioctlNotifRecv        = 0xc0502100
-	ioctlNotifSend        = 0xc0182101
-	bpfLoadWordAbsolute   = 0x20
-	bpfJumpEqual          = 0x15
-	bpfReturn             = 0x06
-	offsetOfNumber        = 0
+	seccompSetModeFilter   = 1
+	filterFlagTsync        = 1 << 0
+	filterFlagNewListener  = 1 << 3
+	filterFlagTsyncEsrch   = 1 << 4
+	filterFlagWaitKillable = 1 << 5
+	filterFlagsAsk         = filterFlagTsync | filterFlagTsyncEsrch | filterFlagNewListener | filterFlagWaitKillable
+	retErrno               = 0x00050000
+	retUserNotif           = 0x7fc00000
+	retAllow               = 0x7fff0000
+	notifFlagContinue      = 1
+	ioctlNotifRecv         = 0xc0502100
+	ioctlNotifSend         = 0xc0182101
+	bpfLoadWordAbsolute    = 0x20
+	bpfJumpEqual           = 0x15
+	bpfReturn              = 0x06
+	offsetOfNumber         = 0
 )
 
 // seccompNumbers holds the number of seccomp(2) where it is not 277, as it is
