@@ -19,11 +19,11 @@ needs=(
 	"crun crun"
 	"buildah buildah"
 	"skopeo skopeo"
-	"containernetworking-plugins /usr/lib/cni/bridge"
 	"uidmap newuidmap"
 	"iptables iptables"
 	"iproute2 ip"
 	"util-linux unshare"
+	"mount mount"
 	"libcap2-bin setcap"
 	"systemd /lib/systemd/systemd"
 	"dbus dbus-daemon" # systemd-run --wait talks to the bus
