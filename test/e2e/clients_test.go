@@ -30,7 +30,7 @@ func (c *tally) count(err error) {
 	c.sent.Add(1)
 	switch {
 	case err == nil:
-	case errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
 		c.reset.Add(1)
 	case errors.Is(err, io.EOF):
 		c.empty.Add(1)

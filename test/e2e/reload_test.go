@@ -213,6 +213,11 @@ func figures(contenders []*contender) string {
 			1e5*float64(lost)/float64(sent), float64(lost)/float64(c.reloads))
 	}
 	_ = tw.Flush() // likewise
+	for _, c := range contenders {
+		if c.fresh.other.Load() > 0 {
+			b.WriteString(c.name + ": " + c.fresh.String() + "\n")
+		}
+	}
 	return b.String()
 }
 
