@@ -25,7 +25,11 @@ func container(name string, spec Spec) []string {
 		args = append(args, "--volume="+spec.Config+":"+spec.Config+":ro")
 	}
 	args = append(args, spec.Extra...)
-	args = append(args, spec.Program.Ref, spec.Program.InImage)
+	args = append(args, spec.Program.Ref)
+	if len(spec.Args) == 0 {
+		return args // the image says what to run
+	}
+	args = append(args, spec.Program.InImage)
 	return append(args, spec.Args...)
 }
 

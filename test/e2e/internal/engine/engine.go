@@ -23,7 +23,7 @@ const AnyPortStart = -1
 // dropped but those in Add.
 type Spec struct {
 	Program    *program.Program
-	Args       []string
+	Args       []string // none leaves it to the image, where there is one
 	User       string   // a numeric uid, also the gid; "" leaves the choice to Extra
 	Add        []string // capabilities, without the prefix CAP_
 	PortStart  int      // net.ipv4.ip_unprivileged_port_start, or AnyPortStart

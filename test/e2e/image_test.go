@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/capwise/capwise/test/e2e/internal/engine"
@@ -32,5 +33,22 @@ func TestPublishedPort(t *testing.T) {
 				t.Errorf("served %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// TestImageAsIs runs the image without a word on what to run, and with every
+// capability dropped: its own command serves its own page.
+func TestImageAsIs(t *testing.T) {
+	for _, r := range []*runtimeUnderTest{docker, podmanRunc, podmanCrun} {
+		for _, user := range users {
+			t.Run(r.Name()+"/"+user, func(t *testing.T) {
+				results.report(t, "the image as it is, all dropped, port start 0 /"+user, r.Name())
+				need(t, r.needs...)
+				p := r.begin(t, engine.Spec{Program: get(t, caddyPermitted), User: user, PortStart: 0})
+				if page := p.get(t, 80); !strings.Contains(page, "<title>") {
+					t.Errorf("served %q, want a page", page)
+				}
+			})
+		}
 	}
 }
