@@ -30,6 +30,9 @@
 //	CAPWISE_CADDY_IMAGE     our image as docker-archive, +p  (../../dist/caddy-amd64.tar)
 //	CAPWISE_UPSTREAM_CADDY  upstream's Caddy, plain          (../../.cache/upstream/caddy)
 //
+// A fourth, CAPWISE_E2E_RESULTS, names a file to write the table of results to:
+// "go test ./..." shows it only where something fails, or with -v.
+//
 // Files with other capabilities than the image's are derived here from the same
 // binary with the real setcap.
 package e2e

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"runtime"
@@ -22,7 +23,30 @@ func TestMain(m *testing.M) {
 			}
 		}
 		code := m.Run()
-		results.print(os.Stdout)
+		if err := showResults(); err != nil {
+			fmt.Fprintln(os.Stderr, "results:", err)
+			return 1
+		}
 		return code
 	}))
+}
+
+// showResults prints the table of results, which "go test" hides when all is well,
+// and therefore also writes it to the file that CAPWISE_E2E_RESULTS names.
+func showResults() error {
+	if err := results.print(os.Stdout); err != nil {
+		return err
+	}
+	path := os.Getenv("CAPWISE_E2E_RESULTS")
+	if path == "" {
+		return nil
+	}
+	var text bytes.Buffer
+	if err := results.print(&text); err != nil {
+		return err
+	}
+	if err := os.WriteFile(path+".new", text.Bytes(), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
 }

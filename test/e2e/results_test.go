@@ -61,11 +61,11 @@ func (r *table) set(row, column, cell string) {
 }
 
 // print writes the table; nothing where no test reported.
-func (r *table) print(w io.Writer) {
+func (r *table) print(w io.Writer) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.rows) == 0 {
-		return
+		return nil
 	}
 	slices.Sort(r.columns)
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
@@ -80,7 +80,5 @@ func (r *table) print(w io.Writer) {
 	for _, row := range r.rows {
 		line(row, func(c string) string { return r.cells[[2]string{row, c}] })
 	}
-	if err := tw.Flush(); err != nil {
-		fmt.Println("printing the results:", err)
-	}
+	return tw.Flush()
 }
