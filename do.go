@@ -40,12 +40,12 @@ func (n Need) String() string {
 // A capability that is effective already is neither raised nor lowered.
 //
 // fn must do the privileged work itself: goroutines that it starts run on
-// other threads. It runs on a goroutine of its own, yet a panic or
-// [runtime.Goexit] in it reaches the caller of Do, after c was lowered.
+// other threads. It may run on another goroutine than the caller's, yet a panic
+// or [runtime.Goexit] in it reaches the caller of Do, after c was lowered.
 //
-// Do returns the error of fn. If lowering fails, the thread ends and is never
-// used again, and the error wraps a [*RaiseError] with Op "lower" beside that
-// of fn.
+// Do returns the error of fn. If lowering fails, which takes a seccomp filter
+// that refuses it, the thread ends and is never used again, and the error wraps
+// a [*RaiseError] with Op "lower" beside that of fn.
 func Do(c capset.Cap, need Need, fn func() error) error {
 	if need == Never {
 		return fn()

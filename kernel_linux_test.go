@@ -156,7 +156,22 @@ func dialable(a net.Addr) []string {
 	return []string{"127.0.0.1:" + port}
 }
 
+// underFilter loads a seccomp filter that lets pass what a role does, if the
+// test asks for one: capwise works on another thread then.
+func underFilter() {
+	if os.Getenv("CAPWISE_TEST_FILTER") == "" {
+		return
+	}
+	if err := kerneltest.Refuse(syscall.SYS_REBOOT, syscall.EPERM); err != nil {
+		panic(err)
+	}
+}
+
+// filters are the environments of a child without and with a seccomp filter.
+var filters = map[string][]string{"no filter": nil, "filter": {"CAPWISE_TEST_FILTER=1"}}
+
 func listenRole(args []string) any {
+	underFilter()
 	return reportOf(listen(args[0], args[1]))
 }
 
@@ -172,10 +187,12 @@ func TestListenRaises(t *testing.T) {
 	} {
 		for _, start := range []int{81, 1024} {
 			t.Run(fmt.Sprintf("%s_%s_%d", tc.network, tc.address, start), func(t *testing.T) {
-				var r report
-				kerneltest.Child{FileCaps: bindService, PortStart: start}.Run(t, "listen", &r, tc.network, tc.address)
-				if r.Err != "" || r.Left != 0 {
-					t.Errorf("got %+v, want no error and no thread with a capability", r)
+				for name, env := range filters {
+					var r report
+					kerneltest.Child{FileCaps: bindService, PortStart: start, Env: env}.Run(t, "listen", &r, tc.network, tc.address)
+					if r.Err != "" || r.Left != 0 {
+						t.Errorf("%s: got %+v, want no error and no thread with a capability", name, r)
+					}
 				}
 			})
 		}
@@ -314,6 +331,7 @@ func TestSeccomp(t *testing.T) {
 
 // inUseRole listens on a port that is taken.
 func inUseRole([]string) any {
+	underFilter()
 	first, err := capwise.Listen("tcp", ":80")
 	if err != nil {
 		return report{Err: err.Error()}
@@ -342,7 +360,7 @@ func inUseRole([]string) any {
 
 func TestAddressInUse(t *testing.T) {
 	var r report
-	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "in-use", &r)
+	kerneltest.Child{FileCaps: bindService, PortStart: 1024, Env: filters["filter"]}.Run(t, "in-use", &r)
 	if !strings.HasSuffix(r.Err, "bind: address already in use") || r.Cause != "" || r.Most != 0 || r.Left != 0 {
 		t.Errorf("got %+v, want EADDRINUSE as it is, and nothing raised", r)
 	}
@@ -405,6 +423,7 @@ func TestOnlyTheBindingThreadHasIt(t *testing.T) {
 
 // manyRole listens from 64 goroutines at once, each on ports of its own.
 func manyRole([]string) any {
+	underFilter()
 	const goroutines, rounds = 64, 20
 	errs := make([]error, goroutines)
 	most := watch(func() {
@@ -434,16 +453,19 @@ func manyRole([]string) any {
 }
 
 func TestManyGoroutines(t *testing.T) {
-	var r report
-	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "many", &r)
-	if r.Err != "" || r.Left != 0 || r.Most > 64 {
-		t.Errorf("got %+v, want no error and no thread with a capability afterwards", r)
+	for name, env := range filters {
+		var r report
+		kerneltest.Child{FileCaps: bindService, PortStart: 1024, Env: env}.Run(t, "many", &r)
+		if r.Err != "" || r.Left != 0 || r.Most > 64 {
+			t.Errorf("%s: got %+v, want no error and no thread with a capability afterwards", name, r)
+		}
 	}
 }
 
 // cancelledRole cancels the context in the raised attempt's Control, just
 // before the capability would be raised.
 func cancelledRole([]string) any {
+	underFilter()
 	ctx, cancel := context.WithCancel(context.Background())
 	calls := 0
 	lc := capwise.ListenConfig{Control: func(string, string, syscall.RawConn) error {
@@ -468,10 +490,12 @@ func cancelledRole([]string) any {
 const refusedAttempts = 1
 
 func TestContextCancelledMidway(t *testing.T) {
-	var r report
-	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "cancelled", &r)
-	if !strings.Contains(r.Err, "context canceled") || r.Most != 0 || r.Left != 0 {
-		t.Errorf("got %+v, want a cancelled context and nothing raised", r)
+	for name, env := range filters {
+		var r report
+		kerneltest.Child{FileCaps: bindService, PortStart: 1024, Env: env}.Run(t, "cancelled", &r)
+		if !strings.Contains(r.Err, "context canceled") || r.Most != 0 || r.Left != 0 {
+			t.Errorf("%s: got %+v, want a cancelled context and nothing raised", name, r)
+		}
 	}
 }
 
@@ -492,6 +516,7 @@ func cannotLowerRole([]string) any {
 // doRole reports what Do does with a capability that the file carries
 // (CAP_NET_BIND_SERVICE) and with one that it doesn't (CAP_NET_RAW).
 func doRole([]string) any {
+	underFilter()
 	raw := func() error {
 		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_RAW, syscall.IPPROTO_ICMP)
 		if err != nil {
@@ -548,10 +573,12 @@ func exits(fn func()) bool {
 }
 
 func TestDo(t *testing.T) {
-	var r report
-	kerneltest.Child{FileCaps: "cap_net_raw=p"}.Run(t, "do", &r)
-	if r.Err != "" {
-		t.Errorf("Do: %s", r.Err)
+	for name, env := range filters {
+		var r report
+		kerneltest.Child{FileCaps: "cap_net_raw=p", Env: env}.Run(t, "do", &r)
+		if r.Err != "" {
+			t.Errorf("%s: Do: %s", name, r.Err)
+		}
 	}
 }
 
@@ -586,6 +613,7 @@ func TestCannotLower(t *testing.T) {
 
 // controlRole reports the most capabilities that were effective during Control.
 func controlRole([]string) any {
+	underFilter()
 	var inControl int
 	lc := capwise.ListenConfig{Control: func(string, string, syscall.RawConn) error {
 		found, err := kerneltest.Effective()
@@ -603,16 +631,19 @@ func controlRole([]string) any {
 }
 
 func TestControlRunsUnraised(t *testing.T) {
-	var r report
-	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "control-caps", &r)
-	if r.Err != "" || r.Most != 0 || r.Left != 0 {
-		t.Errorf("got %+v, want Control to run with nothing effective", r)
+	for name, env := range filters {
+		var r report
+		kerneltest.Child{FileCaps: bindService, PortStart: 1024, Env: env}.Run(t, "control-caps", &r)
+		if r.Err != "" || r.Most != 0 || r.Left != 0 {
+			t.Errorf("%s: got %+v, want Control to run with nothing effective", name, r)
+		}
 	}
 }
 
 // ownNetworkRole listens from a thread that has joined a network namespace of
 // its own, and reports whether the socket is there.
 func ownNetworkRole([]string) any {
+	underFilter()
 	err := kerneltest.OnOwnNetwork(func() error {
 		ln, err := capwise.Listen("tcp", ":80")
 		if err != nil {
@@ -628,9 +659,11 @@ func ownNetworkRole([]string) any {
 }
 
 func TestCallerOnOwnNetwork(t *testing.T) {
-	var r report
-	kerneltest.Child{FileCaps: "cap_net_bind_service,cap_sys_admin=p", PortStart: 1024}.Run(t, "own-network", &r)
-	if r.Err != "" || r.Left != 0 {
-		t.Errorf("got %+v, want the socket in the caller's network namespace", r)
+	for name, env := range filters {
+		var r report
+		kerneltest.Child{FileCaps: "cap_net_bind_service,cap_sys_admin=p", PortStart: 1024, Env: env}.Run(t, "own-network", &r)
+		if r.Err != "" || r.Left != 0 {
+			t.Errorf("%s: got %+v, want the socket in the caller's network namespace", name, r)
+		}
 	}
 }

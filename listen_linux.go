@@ -15,17 +15,18 @@ import (
 
 // needsCapability reports whether err is bind(2)'s EACCES for a TCP or UDP
 // port. EACCES from a socket option, or for a Unix socket, means another thing.
+// It is on the way of every raised bind, and knows what package net returns.
 func needsCapability(err error) bool {
-	var call *os.SyscallError
-	return portOf(err) != 0 && errors.As(err, &call) && call.Syscall == "bind" && call.Err == syscall.EACCES
+	op, ok := err.(*net.OpError)
+	if !ok {
+		return false
+	}
+	call, ok := op.Err.(*os.SyscallError)
+	return ok && call.Syscall == "bind" && call.Err == syscall.EACCES && portOf(op) != 0
 }
 
 // portOf returns the port that net could not listen on, or 0.
-func portOf(err error) int {
-	var op *net.OpError
-	if !errors.As(err, &op) {
-		return 0
-	}
+func portOf(op *net.OpError) int {
 	switch addr := op.Addr.(type) {
 	case *net.TCPAddr:
 		return addr.Port
@@ -43,23 +44,12 @@ func listenRaised[T io.Closer](ctx context.Context, lc *ListenConfig, refused er
 	if !raisable() {
 		return none, explain(refused)
 	}
-	home := sys.NetworkNamespace()
-	elsewhere := false
 	var err error
-	attempt := func(t *thread) {
-		if elsewhere = sys.NetworkNamespace() != home; elsewhere {
-			return
-		}
+	lowering := onThread(capset.NetBindService, func(t *thread) {
 		plain := net.ListenConfig(*lc)
 		plain.Control = t.raiseAfter(ctx, lc.Control)
 		ln, err = listen(&plain)
-	}
-	lowering := onThread(capset.NetBindService, attempt)
-	if elsewhere {
-		// The caller is locked to a thread that has joined another network
-		// namespace than the rest of the process; the socket belongs there.
-		lowering = onOwnThread(capset.NetBindService, attempt)
-	}
+	})
 	var raising *RaiseError
 	switch {
 	case lowering != nil:
@@ -110,6 +100,6 @@ func (t *thread) raiseAfter(ctx context.Context, control func(string, string, sy
 func explain(err error) error {
 	op := *err.(*net.OpError) // as needsCapability found it
 	facts := diagnose.Self()
-	op.Err = &BindError{Verdict: diagnose.Explain(facts, portOf(err)), Facts: facts, Err: op.Err}
+	op.Err = &BindError{Verdict: diagnose.Explain(facts, portOf(&op)), Facts: facts, Err: op.Err}
 	return &op
 }

@@ -16,15 +16,55 @@ type thread struct {
 	raised bool
 }
 
-// onThread calls fn on a goroutine that is locked to an OS thread for as long
-// as fn runs, and that is not the first thread of the process. It lowers what
-// fn left raised. If that fails, the goroutine ends without unlocking the
-// thread, which makes the runtime end the thread, and onThread returns the
-// [*RaiseError]. A panic or Goexit in fn continues in the caller.
+// onThread calls fn on an OS thread on which no other goroutine runs meanwhile,
+// and lowers what fn left raised. Its error is the [*RaiseError] of a lowering
+// that failed; that thread runs no other goroutine any more, and ends.
 //
-// The first thread is avoided because it cannot be ended: the runtime would
-// park it for good, with the capability effective.
+// capset(2) refuses to lower nothing, so only a seccomp filter (or a kernel
+// without memory) can make a lowering fail. Without a filter the caller's own
+// thread will do, which is fast. With one, the work is done on a thread that
+// can be ended at once; unless the caller is locked to a thread that has joined
+// another network namespace than the rest of the process, in which its sockets
+// belong.
 func onThread(c capset.Cap, fn func(*thread)) error {
+	if mode, err := sys.SeccompMode(); err == nil && mode == 0 {
+		return onOwnThread(c, fn)
+	}
+	home := sys.NetworkNamespace()
+	elsewhere := false
+	err := onEndableThread(c, func(t *thread) {
+		if elsewhere = sys.NetworkNamespace() != home; !elsewhere {
+			fn(t)
+		}
+	})
+	if elsewhere {
+		return onOwnThread(c, fn)
+	}
+	return err
+}
+
+// onOwnThread is onThread on the caller's thread. If lowering fails, the caller
+// stays locked to the thread, which ends when the caller's goroutine does.
+func onOwnThread(c capset.Cap, fn func(*thread)) (lowering error) {
+	runtime.LockOSThread()
+	t := &thread{cap: c}
+	defer func() {
+		if lowering = t.lower(); lowering == nil {
+			runtime.UnlockOSThread()
+		}
+	}()
+	fn(t)
+	return nil
+}
+
+// onEndableThread is onThread on a goroutine of its own, locked to a thread
+// that is not the first of the process. If lowering fails, the goroutine ends
+// without unlocking the thread, which makes the runtime end the thread. A panic
+// or Goexit in fn continues in the caller.
+//
+// The first thread is avoided because the runtime cannot end it: it would park
+// it for good, with the capability effective.
+func onEndableThread(c capset.Cap, fn func(*thread)) error {
 	end := make(chan ending, 1)
 	go runLocked(c, fn, end)
 	e := <-end
@@ -37,7 +77,7 @@ func onThread(c capset.Cap, fn func(*thread)) error {
 	return e.lowering
 }
 
-// ending is how a call of onThread's function came to its end.
+// ending is how a call of onEndableThread's function came to its end.
 type ending struct {
 	lowering   error
 	panicked   bool
@@ -45,7 +85,7 @@ type ending struct {
 	goexit     bool
 }
 
-// runLocked is the goroutine of onThread.
+// runLocked is the goroutine of onEndableThread.
 func runLocked(c capset.Cap, fn func(*thread), end chan<- ending) {
 	runtime.LockOSThread()
 	if sys.Gettid() == sys.Getpid() {
@@ -74,22 +114,6 @@ func runLocked(c capset.Cap, fn func(*thread), end chan<- ending) {
 	e.goexit = false
 }
 
-// onOwnThread calls fn on the thread of the caller, for a caller who is locked
-// to a thread that is unlike the others. It lowers what fn left raised. If that
-// fails, the caller stays locked to the thread, which ends when the caller's
-// goroutine does, and onOwnThread returns the [*RaiseError].
-func onOwnThread(c capset.Cap, fn func(*thread)) (lowering error) {
-	runtime.LockOSThread()
-	t := &thread{cap: c}
-	defer func() {
-		if lowering = t.lower(); lowering == nil {
-			runtime.UnlockOSThread()
-		}
-	}()
-	fn(t)
-	return nil
-}
-
 // raise makes the capability effective on the thread, unless it is already.
 // The error is a [*RaiseError]; EPERM where it is not permitted.
 func (t *thread) raise() error {
@@ -112,7 +136,7 @@ func (t *thread) raise() error {
 	return nil
 }
 
-// lower undoes raise. What else the thread's sets became meanwhile stays.
+// lower undoes raise. What else became of the thread's sets meanwhile stays.
 func (t *thread) lower() error {
 	if !t.raised {
 		return nil

@@ -67,6 +67,8 @@ func TestState(t *testing.T) {
 		"=ep cap_sys_resource-ep":          "=ep cap_sys_resource-ep",
 		"cap_chown,=p":                     "",
 		"=+p":                              "",
+		"=ip-i":                            "",
+		"all=ip-i":                         "=p",
 		"=-":                               "",
 		"+p":                               "",
 		"cap_chown+":                       "",

@@ -33,9 +33,11 @@ func (f flags) String() string {
 // "cap_net_bind_service=ep", "cap_net_admin,cap_net_raw+eip", "=" or
 // "all=ep cap_sys_admin-ep".
 //
-// It accepts what cap_from_text(3) of libcap 2.66 accepts, with one
-// exception: "all" is [All], whatever the running kernel knows. "=" resets the
-// listed capabilities, as that page says; libcap's Go package resets all.
+// It accepts what cap_from_text(3) of libcap 2.66 accepts, and takes it to
+// mean the same, except for "all": that is [All], whatever the running kernel
+// knows, and it adds to a list instead of replacing what stands before it.
+// "=" resets the listed capabilities, as that page says; libcap's Go package
+// resets all.
 // The error names the clause that could not be read.
 func ParseState(text string) (State, error) {
 	var s State
@@ -59,7 +61,7 @@ func (s *State) apply(clause string) error {
 		return err
 	}
 	if list == "" {
-		if actions[0] != '=' || len(actions) > 1 && !isFlag(actions[1]) {
+		if actions[0] != '=' || strings.ContainsAny(actions, "+-") {
 			return fmt.Errorf("no capabilities before %q", actions)
 		}
 		caps = All

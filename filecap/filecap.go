@@ -48,10 +48,9 @@ type Caps struct {
 
 // New returns the attribute that setcap(8) would write for the three sets:
 // V2 and not bound to a user namespace. As in libcap, the effective set must
-// be empty or hold exactly the other two, since a file has only one bit for it.
+// be empty or hold all of the other two, since a file has only one bit for it.
 func New(s capset.State) (Caps, error) {
-	all := s.Permitted | s.Inheritable
-	if s.Effective != 0 && s.Effective != all {
+	if s.Effective != 0 && !s.Effective.Contains(s.Permitted|s.Inheritable) {
 		return Caps{}, fmt.Errorf("file capabilities %q: a file has one effective bit: e must be on all of its capabilities or on none", s)
 	}
 	return Caps{Permitted: s.Permitted, Inheritable: s.Inheritable, Effective: s.Effective != 0, Revision: V2}, nil

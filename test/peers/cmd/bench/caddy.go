@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// benchCaddy compares our Caddy with upstream's, serving a file of 1 KB.
+func benchCaddy(ours, upstream string) error {
+	dir, err := os.MkdirTemp("", "capwise-bench-")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if err := os.WriteFile(filepath.Join(dir, "page.html"), []byte(strings.Repeat("x", 1023)+"\n"), 0o644); err != nil {
+		return err
+	}
+	row := func(name, binary string, measure func(binary, dir string) (float64, error), target string) subject {
+		return subject{name, func() (float64, error) { return measure(binary, dir) }, target}
+	}
+	err = compare("from exec to the first response", "ms", 21, []subject{
+		row("upstream Caddy", upstream, startUp, ""),
+		row("our Caddy", ours, startUp, "target: at most 1.02"),
+	})
+	if err != nil {
+		return err
+	}
+	return compare("1 KB file, 32 connections", "requests/s", 7, []subject{
+		row("upstream Caddy", upstream, throughput, ""),
+		row("our Caddy", ours, throughput, "target: at least 0.98"),
+	})
+}
+
+// startUp returns the milliseconds from exec to the end of the first response.
+func startUp(binary, dir string) (ms float64, err error) {
+	start := time.Now()
+	s, err := serve(binary, dir)
+	if err != nil {
+		return 0, err
+	}
+	ms = float64(time.Since(start).Microseconds()) / 1000
+	return ms, s.stop()
+}
+
+// throughput returns the requests per second over two seconds.
+func throughput(binary, dir string) (rate float64, err error) {
+	s, err := serve(binary, dir)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, s.stop()) }()
+	const connections, duration = 32, 2 * time.Second
+	var count atomic.Int64
+	errs := make([]error, connections)
+	var wg sync.WaitGroup
+	start := time.Now()
+	for i := range connections {
+		wg.Go(func() {
+			errs[i] = requests(s.address, start.Add(duration), &count)
+		})
+	}
+	wg.Wait()
+	return float64(count.Load()) / time.Since(start).Seconds(), errors.Join(errs...)
+}
+
+// requests makes one request after another on one connection. It does no more
+// with a response than its length asks for, to leave the cores to the server.
+func requests(address string, until time.Time, count *atomic.Int64) error {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	request := []byte("GET /page.html HTTP/1.1\r\nHost: " + address + "\r\n\r\n")
+	length, err := firstResponse(conn, request)
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, length)
+	for time.Now().Before(until) {
+		if _, err := conn.Write(request); err != nil {
+			return err
+		}
+		if _, err := io.ReadFull(conn, buf); err != nil {
+			return err
+		}
+		if string(buf[:15]) != "HTTP/1.1 200 OK" {
+			return fmt.Errorf("answer %q", buf[:15])
+		}
+		count.Add(1)
+	}
+	return nil
+}
+
+// firstResponse returns the length of the whole response, which is the same
+// for each request.
+func firstResponse(conn net.Conn, request []byte) (int, error) {
+	if _, err := conn.Write(request); err != nil {
+		return 0, err
+	}
+	counted := &countingReader{r: conn}
+	resp, err := http.ReadResponse(bufio.NewReader(counted), nil)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return 0, err
+	}
+	return counted.n, resp.Body.Close()
+}
+
+type countingReader struct {
+	r io.Reader
+	n int
+}
+
+func (c *countingReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += n
+	return n, err
+}
+
+// server is a running Caddy.
+type server struct {
+	cmd     *exec.Cmd
+	address string
+}
+
+// serve starts Caddy on a loopback port and returns when it has answered.
+func serve(binary, dir string) (*server, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	admin, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	s := &server{address: fmt.Sprintf("127.0.0.1:%d", port)}
+	config := fmt.Sprintf("{\n\tadmin 127.0.0.1:%d\n\tpersist_config off\n}\nhttp://%s {\n\troot %s\n\tfile_server\n}\n", admin, s.address, dir)
+	s.cmd = exec.Command(binary, "run", "--config", "-", "--adapter", "caddyfile")
+	s.cmd.Stdin = strings.NewReader(config)
+	s.cmd.Env = append(os.Environ(), "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	if err := s.await(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", binary, err), s.stop())
+	}
+	return s, nil
+}
+
+// await returns when the server has answered a request.
+func (s *server) await() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.address+"/page.html", nil)
+		if err != nil {
+			return err
+		}
+		req.Close = true
+		resp, err := http.DefaultClient.Do(req)
+		if err == nil {
+			_, err = io.Copy(io.Discard, resp.Body)
+			return errors.Join(err, resp.Body.Close())
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+}
+
+// stop ends the server and waits for it.
+func (s *server) stop() error {
+	if err := s.cmd.Process.Kill(); err != nil {
+		return err
+	}
+	_ = s.cmd.Wait() // it was killed, and says so
+	return nil
+}
+
+func freePort() (int, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return ln.Addr().(*net.TCPAddr).Port, ln.Close()
+}

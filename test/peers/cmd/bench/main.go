@@ -1,0 +1,41 @@
+// Command bench measures capwise beside its peers, on this machine and in one
+// run, and prints medians and ratios. "make bench" runs it.
+//
+//	bench bind                       bind latency
+//	bench caddy OURS UPSTREAM        start-up and requests per second
+//
+// The subjects of one table take turns in short rounds, and each ratio is the
+// median of the rounds' ratios: what slows the machine for a while slows all of
+// them. It must run as root: it starts itself again as an unprivileged user
+// whose file has CAP_NET_BIND_SERVICE permitted, in a network namespace of its
+// own.
+package main
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	switch {
+	case len(args) == 1 && args[0] == "bind":
+		return restart("bind-here")
+	case len(args) == 1 && args[0] == "bind-here":
+		ch := make(chan error)
+		runtime.LockOSThread()
+		go func() { ch <- benchBind() }()
+		return <-ch
+	case len(args) == 3 && args[0] == "caddy":
+		return benchCaddy(args[1], args[2])
+	default:
+		return fmt.Errorf("arguments %q: want bind, or caddy and the paths of two binaries", args)
+	}
+}
