@@ -1,0 +1,36 @@
+# The commands of this project. "make run" and "make test" do all of their
+# set-up themselves, on a Debian machine with Go.
+
+.PHONY: run build test lint bench images clean help
+
+help:
+	@echo 'make run      start Caddy with a page on http://localhost:8080'
+	@echo '              PORT=80 for another port, PERMIT=1 to permit it the capability'
+	@echo 'make build    bin/caddy'
+	@echo 'make test     all tests; as root on Debian it installs what they need'
+	@echo 'make lint     formatting, linters, vulnerabilities'
+	@echo 'make bench    speed beside the peers (root)'
+	@echo 'make images   the caddy image in dist/, without Docker and without root'
+	@echo 'make clean    remove what these made'
+
+run: build
+	@scripts/run.sh
+
+build:
+	@mkdir -p bin
+	@deploy/caddy/program.sh bin/caddy
+
+test:
+	@scripts/test.sh
+
+lint:
+	@scripts/lint.sh
+
+bench: build
+	@scripts/bench.sh
+
+images:
+	@scripts/images.sh
+
+clean:
+	rm -rf bin dist .cache

@@ -1,0 +1,70 @@
+#!/bin/bash
+# test.sh
+#
+# All tests, the fast ones first. As root on Debian it installs what they need
+# (prepare-debian.sh). Without root, or on another system, the tests that need
+# more are left out, and said to be; with CI=true each of those is a failure.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+work=$root/.cache/test
+rm -rf "$work"
+mkdir -p "$work" bin
+
+say() { printf '\n== %s\n' "$*"; }
+
+# summary is printed however the tests end.
+summary() {
+	local code=$?
+	if [ -s "$work/e2e" ]; then
+		say "real runtimes"
+		cat "$work/e2e"
+	fi
+	say "all tests, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
+	count() { cat "$work"/*.json 2>/dev/null | grep -c "\"Action\":\"$1\".*\"Test\":" || true; }
+	echo "$(count pass) passed, $(count fail) failed, $(count skip) skipped"
+	exit "$code"
+}
+trap summary EXIT
+
+# gotest NAME MODULE [VARIABLE=VALUE ...] -- ARGUMENTS
+#
+# Runs the tests of a module, with the versions of its own go.mod.
+gotest() {
+	local name=$1 module=$2 variables=()
+	shift 2
+	while [ "$1" != -- ]; do
+		variables+=("$1")
+		shift
+	done
+	shift
+	say "$name"
+	env "${variables[@]}" "$root/.cache/tools/gotestsum" --format pkgname --jsonfile "$work/${name//[^a-z0-9]/-}.json" \
+		--raw-command -- scripts/module.sh "$module" test -json -timeout 20m "$@"
+}
+
+scripts/prepare-debian.sh
+scripts/tools.sh gotestsum
+
+gotest "library, without cgo" . CGO_ENABLED=0 -- ./...
+gotest "library, with cgo" . CGO_ENABLED=1 -- .
+gotest "library, race detector" . CGO_ENABLED=1 -- -race . ./capset ./cred ./diagnose ./filecap
+gotest "peers: setcap, getcap, libcap" test/peers -- ./...
+
+say "programs"
+deploy/caddy/program.sh bin/caddy
+mkdir -p .cache/upstream
+deploy/caddy/program.sh .cache/upstream/caddy "$(go env GOARCH)" github.com/caddyserver/caddy/v2/cmd/caddy
+export CAPWISE_CADDY=$root/bin/caddy CAPWISE_UPSTREAM_CADDY=$root/.cache/upstream/caddy
+bin/caddy version
+
+gotest "caddy" caddy -- -count=1 -tags nobadger,nomysql,nopgx ./...
+
+say "lint"
+scripts/lint.sh
+
+say "images"
+scripts/images.sh
+export CAPWISE_CADDY_IMAGE=$root/dist/caddy-amd64.tar
+gotest "image" image -- ./...
+gotest "real runtimes" test/e2e CAPWISE_E2E_RESULTS="$work/e2e" -- -count=1 ./...
