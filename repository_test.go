@@ -80,3 +80,33 @@ func TestBuildsEverywhere(t *testing.T) {
 		}
 	}
 }
+
+// TestReadmeCode builds the program that the README shows.
+func TestReadmeCode(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, code, ok := strings.Cut(string(readme), "```go\n")
+	code, _, end := strings.Cut(code, "```\n")
+	if !ok || !end || strings.Contains(code, "```") {
+		t.Fatal("the README shows no program")
+	}
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	mod := "module example\n\ngo 1.25.0\n\nrequire github.com/capwise/capwise v0.0.0\n\nreplace github.com/capwise/capwise => " + root + "\n"
+	for name, text := range map[string]string{"go.mod": mod, "main.go": code} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.Command("go", "build", "-o", os.DevNull, ".")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
