@@ -162,7 +162,7 @@ func reason(f Facts, c Cause, port int) string {
 		if f.Wrapper != "" {
 			how = f.Wrapper + " started it without"
 		}
-		return fmt.Sprintf("%s: the file capability was lost to no_new_privs (%s)", needs, how)
+		return fmt.Sprintf("%s: it was lost to no_new_privs (%s)", needs, how)
 	case NosuidMount:
 		return fmt.Sprintf("%s: the file capability does not count because %s is on a nosuid mount", needs, f.executable())
 	case ForeignFileCapability:

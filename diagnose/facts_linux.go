@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/cred"
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/internal/sys"
 )
@@ -56,19 +56,9 @@ func (c *collector) network() {
 }
 
 func (c *collector) thread() {
-	sets, err := sys.Capget()
+	sets, err := cred.Current()
 	if c.have("capabilities", err) {
-		c.facts.Permitted = capset.Set(sets.Permitted)
-		c.facts.Effective = capset.Set(sets.Effective)
-	}
-	for n := range capset.MaxCap + 1 {
-		in, err := sys.InBoundingSet(uint8(n))
-		if err != nil {
-			break // EINVAL: the kernel knows no higher number
-		}
-		if in {
-			c.facts.Bounding |= capset.Of(n)
-		}
+		c.facts.Permitted, c.facts.Effective, c.facts.Bounding = sets.Permitted, sets.Effective, sets.Bounding
 	}
 	nnp, err := sys.NoNewPrivs()
 	if c.have("no_new_privs", err) {
