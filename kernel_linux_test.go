@@ -184,6 +184,7 @@ func TestListenRaises(t *testing.T) {
 	} {
 		for _, start := range []int{81, 1024} {
 			t.Run(fmt.Sprintf("%s_%s_%d", tc.network, tc.address, start), func(t *testing.T) {
+				t.Parallel()
 				for name, env := range filters {
 					var r report
 					kerneltest.Child{FileCaps: bindService, PortStart: start, Env: env}.Run(t, "listen", &r, tc.network, tc.address)

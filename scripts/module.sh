@@ -1,14 +1,19 @@
 #!/bin/sh
-# Runs the go command in a nested module as a user of that module has it: with
-# the versions of its own go.mod instead of the highest that any module of the
+# Runs the go command in a module as a user of that module has it: with the
+# versions of its own go.mod instead of the highest that any module of the
 # workspace asks for. Until the first tag is published, the root module comes
-# from this checkout.
+# from this checkout. "tidy" stands for "mod tidy".
 #
 #   scripts/module.sh caddy build -o ../bin/caddy ./cmd/caddy
+#   scripts/module.sh . test ./...
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 module=$1
 shift
+if [ "$module" = . ]; then
+	cd "$root"
+	GOWORK=off exec go "$@"
+fi
 mkdir -p "$root/.cache"
 modfile=$root/.cache/$module.mod
 up=$(echo "$module" | sed 's|[^/]*|..|g')

@@ -48,7 +48,7 @@ scripts/tools.sh gotestsum
 
 gotest "library, without cgo" . CGO_ENABLED=0 -- ./...
 gotest "library, with cgo" . CGO_ENABLED=1 -- .
-gotest "library, race detector" . CGO_ENABLED=1 -- -race . ./capset ./cred ./diagnose ./filecap
+gotest "library, race detector" . CGO_ENABLED=1 -- -race -parallel 16 . ./capset ./cred ./diagnose ./filecap
 gotest "peers: setcap, getcap, libcap" test/peers -- ./...
 
 say "programs"
