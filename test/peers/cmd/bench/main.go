@@ -14,7 +14,6 @@ package main
 import (
 	"fmt"
 	"os"
-	"runtime"
 )
 
 func main() {
@@ -29,10 +28,7 @@ func run(args []string) error {
 	case len(args) == 1 && args[0] == "bind":
 		return restart("bind-here")
 	case len(args) == 1 && args[0] == "bind-here":
-		ch := make(chan error)
-		runtime.LockOSThread()
-		go func() { ch <- benchBind() }()
-		return <-ch
+		return benchBind()
 	case len(args) == 3 && args[0] == "caddy":
 		return benchCaddy(args[1], args[2])
 	default:
