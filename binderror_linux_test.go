@@ -46,6 +46,14 @@ func TestBindErrorCauses(t *testing.T) {
 			kerneltest.Child{FileCaps: bindService, Nosuid: true},
 		},
 		{
+			diagnose.ForeignFileCapability, "counts in another user namespace only",
+			kerneltest.Child{FileCaps: bindService, RootID: 100000},
+		},
+		{
+			diagnose.ForeignFileCapability, "counts in another user namespace only",
+			kerneltest.Child{FileCaps: bindService, RootID: 100000, NewUser: true},
+		},
+		{
 			diagnose.ForeignNetwork, "the network namespace belongs to another user namespace",
 			kerneltest.Child{FileCaps: bindService, NewUser: true},
 		},

@@ -56,6 +56,7 @@ func Main(m *testing.M, roles map[string]func(args []string) any) {
 // network namespace of its own with the loopback interface up.
 type Child struct {
 	FileCaps string // libcap's text; "" for none
+	RootID   uint32 // of FileCaps, if they count in another user namespace
 	Root     bool   // run as root instead of UID
 	// PortStart is ip_unprivileged_port_start of the network namespace.
 	PortStart     int
@@ -106,6 +107,9 @@ func (c Child) copySelf(t testing.TB) string {
 		caps, err := filecap.FromText(c.FileCaps)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if c.RootID != 0 {
+			caps.Revision, caps.RootID = filecap.V3, c.RootID
 		}
 		if err := filecap.Set(path, caps); err != nil {
 			t.Fatal(err)
