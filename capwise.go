@@ -62,8 +62,8 @@ type ListenConfig net.ListenConfig
 // cgo. It does not change what child processes inherit.
 func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (net.Listener, error) {
 	ln, err := (*net.ListenConfig)(lc).Listen(ctx, network, address)
-	if err != nil && needsCapability(err) {
-		return listenRaised(ctx, lc, err, func(plain *net.ListenConfig) (net.Listener, error) {
+	if refused := refusedBind(err); refused != nil {
+		return listenRaised(ctx, lc, refused, func(plain *net.ListenConfig) (net.Listener, error) {
 			return plain.Listen(ctx, network, address)
 		})
 	}
@@ -75,8 +75,8 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (ne
 // port; then it does what [ListenConfig.Listen] does.
 func (lc *ListenConfig) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
 	pc, err := (*net.ListenConfig)(lc).ListenPacket(ctx, network, address)
-	if err != nil && needsCapability(err) {
-		return listenRaised(ctx, lc, err, func(plain *net.ListenConfig) (net.PacketConn, error) {
+	if refused := refusedBind(err); refused != nil {
+		return listenRaised(ctx, lc, refused, func(plain *net.ListenConfig) (net.PacketConn, error) {
 			return plain.ListenPacket(ctx, network, address)
 		})
 	}

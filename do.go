@@ -6,12 +6,12 @@ import "github.com/capwise/capwise/capset"
 type Need int
 
 const (
-	// Require: without the capability the work is not done.
+	// Require says that the work is not done without the capability.
 	Require Need = iota
-	// Prefer: the capability is raised where it is permitted; the work is done
-	// in any case.
+	// Prefer says that the capability is raised where it is permitted, and that
+	// the work is done in any case.
 	Prefer
-	// Never: the work is done without raising anything.
+	// Never says that the work is done without raising anything.
 	Never
 )
 

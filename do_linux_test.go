@@ -48,10 +48,12 @@ func doRole([]string) any {
 		"require, not permitted": func() bool {
 			return errors.Is(capwise.Do(capset.IPCLock, capwise.Require, mark), syscall.EPERM) && !called
 		},
-		"prefer, not permitted":  func() bool { return capwise.Do(capset.IPCLock, capwise.Prefer, mark) == nil && called },
-		"the error of fn itself": func() bool { return capwise.Do(capset.NetRaw, capwise.Require, func() error { return stop }) == stop },
+		"prefer, not permitted": func() bool { return capwise.Do(capset.IPCLock, capwise.Prefer, mark) == nil && called },
+		"the error of fn itself": func() bool {
+			return errors.Is(capwise.Do(capset.NetRaw, capwise.Require, func() error { return stop }), stop)
+		},
 		"a panic in fn": func() bool {
-			return panicOf(func() { _ = capwise.Do(capset.NetRaw, capwise.Require, func() error { panic(stop) }) }) == stop
+			return panicOf(func() { _ = capwise.Do(capset.NetRaw, capwise.Require, func() error { panic("stop") }) }) == "stop"
 		},
 		"Goexit in fn": func() bool {
 			return exits(func() { _ = capwise.Do(capset.NetRaw, capwise.Require, func() error { runtime.Goexit(); return nil }) })

@@ -21,7 +21,7 @@ type BindError struct {
 
 // Error returns one line: the original error, which condition failed, and the
 // remedy.
-func (e *BindError) Error() string { return e.Err.Error() + ": " + e.Verdict.String() }
+func (e *BindError) Error() string { return e.Err.Error() + ": " + e.String() }
 
 // Unwrap returns the original error.
 func (e *BindError) Unwrap() error { return e.Err }

@@ -13,16 +13,17 @@ import (
 	"github.com/capwise/capwise/internal/sys"
 )
 
-// needsCapability reports whether err is bind(2)'s EACCES for a TCP or UDP
-// port. EACCES from a socket option, or for a Unix socket, means another thing.
-// It is on the way of every raised bind, and knows what package net returns.
-func needsCapability(err error) bool {
-	op, ok := err.(*net.OpError)
-	if !ok {
-		return false
+// refusedBind returns the error of package net in err if it is bind(2)'s EACCES
+// for a TCP or UDP port, and nil otherwise. EACCES from a socket option, or for
+// a Unix socket, means another thing.
+func refusedBind(err error) *net.OpError {
+	var op *net.OpError
+	var call *os.SyscallError
+	if errors.As(err, &op) && portOf(op) != 0 &&
+		errors.As(op.Err, &call) && call.Syscall == "bind" && errors.Is(call.Err, syscall.EACCES) {
+		return op
 	}
-	call, ok := op.Err.(*os.SyscallError)
-	return ok && call.Syscall == "bind" && call.Err == syscall.EACCES && portOf(op) != 0
+	return nil
 }
 
 // portOf returns the port that net could not listen on, or 0.
@@ -39,7 +40,7 @@ func portOf(op *net.OpError) int {
 
 // listenRaised calls listen again with CAP_NET_BIND_SERVICE raised, if that can
 // make a difference, or else returns refused, which explains itself then.
-func listenRaised[T io.Closer](ctx context.Context, lc *ListenConfig, refused error, listen func(*net.ListenConfig) (T, error)) (T, error) {
+func listenRaised[T io.Closer](ctx context.Context, lc *ListenConfig, refused *net.OpError, listen func(*net.ListenConfig) (T, error)) (T, error) {
 	var none, ln T
 	if !raisable() {
 		return none, explain(refused)
@@ -59,8 +60,8 @@ func listenRaised[T io.Closer](ctx context.Context, lc *ListenConfig, refused er
 		return none, errors.Join(lowering, err)
 	case errors.As(err, &raising): // capset(2) itself was refused
 		return none, explain(refused)
-	case err != nil && needsCapability(err):
-		return none, explain(err)
+	case refusedBind(err) != nil:
+		return none, explain(refusedBind(err))
 	default:
 		return ln, err
 	}
@@ -96,10 +97,10 @@ func (t *thread) raiseAfter(ctx context.Context, control func(string, string, sy
 	}
 }
 
-// explain puts a BindError into the net.OpError err.
-func explain(err error) error {
-	op := *err.(*net.OpError) // as needsCapability found it
+// explain returns refused with a BindError in it.
+func explain(refused *net.OpError) error {
+	op := *refused
 	facts := diagnose.Self()
-	op.Err = &BindError{Verdict: diagnose.Explain(facts, portOf(&op)), Facts: facts, Err: op.Err}
+	op.Err = &BindError{Verdict: diagnose.Explain(facts, portOf(refused)), Facts: facts, Err: refused.Err}
 	return &op
 }

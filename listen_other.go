@@ -11,11 +11,11 @@ import (
 	"github.com/capwise/capwise/capset"
 )
 
-// needsCapability is false: only Linux has the capability.
-func needsCapability(error) bool { return false }
+// refusedBind returns nil: only Linux has the capability.
+func refusedBind(error) *net.OpError { return nil }
 
-// listenRaised is never called, since needsCapability is false.
-func listenRaised[T io.Closer](_ context.Context, _ *ListenConfig, refused error, _ func(*net.ListenConfig) (T, error)) (T, error) {
+// listenRaised is never called, since refusedBind returns nil.
+func listenRaised[T io.Closer](_ context.Context, _ *ListenConfig, refused *net.OpError, _ func(*net.ListenConfig) (T, error)) (T, error) {
 	var none T
 	return none, refused
 }

@@ -16,14 +16,14 @@ import (
 type Outcome string
 
 const (
-	// Free: the port needs no capability here.
+	// Free means that the port needs no capability here.
 	Free Outcome = "free"
-	// Held: CAP_NET_BIND_SERVICE is needed and effective already.
+	// Held means that CAP_NET_BIND_SERVICE is needed and effective already.
 	Held Outcome = "held"
-	// Raise: CAP_NET_BIND_SERVICE is needed and permitted, so a program that
-	// raises it for the bind may bind.
+	// Raise means that CAP_NET_BIND_SERVICE is needed and permitted, so that a
+	// program that raises it for the bind may bind.
 	Raise Outcome = "raise"
-	// Fail: the bind fails with EACCES.
+	// Fail means that the bind fails with EACCES.
 	Fail Outcome = "fail"
 )
 
@@ -31,28 +31,30 @@ const (
 type Cause string
 
 const (
-	// NotInBoundingSet: no execve(2) can give the capability to this process.
+	// NotInBoundingSet says that no execve(2) can give the capability to this
+	// process.
 	NotInBoundingSet Cause = "not-in-bounding-set"
-	// NoFileCapability: the process may have the capability, but its file does
-	// not carry it and it does not run as root.
+	// NoFileCapability says that the process may have the capability, but its
+	// file does not carry it and it does not run as root.
 	NoFileCapability Cause = "no-file-capability"
-	// LostToNoNewPrivs: the file carries the capability, but under no_new_privs
-	// an execve(2) adds nothing to what the caller had, be it the runtime, a
-	// shell or an init such as tini.
+	// LostToNoNewPrivs says that the file carries the capability, but that under
+	// no_new_privs an execve(2) adds nothing to what the caller had, be it the
+	// runtime, a shell or an init such as tini.
 	LostToNoNewPrivs Cause = "lost-to-no-new-privs"
-	// NosuidMount: the file lies on a mount where file capabilities don't count.
+	// NosuidMount says that the file lies on a mount where file capabilities
+	// don't count.
 	NosuidMount Cause = "nosuid-mount"
-	// ForeignFileCapability: the file's capability counts in another user
-	// namespace only (its root id is not the root of this one).
+	// ForeignFileCapability says that the file's capability counts in another
+	// user namespace only (its root id is not the root of this one).
 	ForeignFileCapability Cause = "foreign-file-capability"
-	// GivenUp: execve(2) would permit the capability, but the process does not
-	// have it: it dropped it, or the file got it after the process started.
+	// GivenUp says that execve(2) would permit the capability, but the process
+	// does not have it: it dropped it, or the file got it after the start.
 	GivenUp Cause = "given-up"
-	// ForeignNetwork: the capability is held, but in another user namespace
-	// than the one that owns the network namespace.
+	// ForeignNetwork says that the capability is held, but in another user
+	// namespace than the one that owns the network namespace.
 	ForeignNetwork Cause = "foreign-network-namespace"
-	// Blocked: no capability is missing; a security module, a seccomp filter or
-	// a BPF program refused.
+	// Blocked says that no capability is missing: a security module, a seccomp
+	// filter or a BPF program refused.
 	Blocked Cause = "security-module-or-seccomp"
 )
 

@@ -11,12 +11,12 @@ import (
 type Owner string
 
 const (
-	// OwnerUnknown: the kernel could not be asked (no /proc, say).
+	// OwnerUnknown says that the kernel could not be asked (no /proc, say).
 	OwnerUnknown Owner = "unknown"
-	// OwnerSelf: the process's user namespace, or one inside it, owns it.
+	// OwnerSelf says that the process's user namespace, or one inside it, does.
 	OwnerSelf Owner = "own"
-	// OwnerForeign: another user namespace owns it, where the capabilities of
-	// this process do not count.
+	// OwnerForeign says that another user namespace owns it, where the
+	// capabilities of this process do not count.
 	OwnerForeign Owner = "foreign"
 )
 

@@ -80,9 +80,9 @@ func Slow(number uintptr, d time.Duration) error {
 }
 
 type bpfInstruction struct {
-	code   uint16
-	jt, jf uint8
-	k      uint32
+	code  uint16
+	_, jf uint8 // how many to skip if true (never any here) and if false
+	k     uint32
 }
 
 type bpfProgram struct {
