@@ -1,13 +1,13 @@
 package capabilities
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"sync"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/capwise/capwise/diagnose"
 )
@@ -17,7 +17,9 @@ func init() { caddy.RegisterModule(new(admin)) }
 // admin is the part of the admin API that serves the receipt. Caddy provisions
 // it at each load of a configuration that has an admin endpoint, before it
 // starts any app.
-type admin struct{ receipt Receipt }
+type admin struct {
+	receipt Receipt // of the configuration that the endpoint was made for
+}
 
 // CaddyModule returns the module's name in Caddy.
 func (*admin) CaddyModule() caddy.ModuleInfo {
@@ -28,18 +30,12 @@ func (*admin) CaddyModule() caddy.ModuleInfo {
 // loaded. Its only error is the kernel's refusal to bind one of the
 // configuration's listeners, which no later step would survive either.
 func (a *admin) Provision(ctx caddy.Context) error {
-	app, err := httpApp(ctx)
+	listeners, err := httpListeners(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // Caddy comes to the same error by itself, and tells it better
-	}
-	var listeners []listener
-	if app != nil {
-		if listeners, err = httpListeners(app); err != nil {
-			return nil //nolint:nilerr // as above
-		}
+		return nil //nolint:nilerr // Caddy comes to the same error by itself
 	}
 	a.receipt = newReceipt(diagnose.Self(), listeners)
-	if !given.first(app) {
+	if !given.first(ctx) {
 		return nil // provisioned again, for the remote admin endpoint
 	}
 	a.receipt.log(ctx.Logger(a))
@@ -55,49 +51,43 @@ func (a *admin) serve(w http.ResponseWriter, r *http.Request) error {
 	if r.Method != http.MethodGet {
 		return caddy.APIError{HTTPStatus: http.StatusMethodNotAllowed, Err: errors.New("method not allowed")}
 	}
-	w.Header().Set("Content-Type", "application/json")
-	return json.NewEncoder(w).Encode(a.receipt)
-}
-
-// httpApp returns the provisioned HTTP app of the configuration, or nil if it
-// has none.
-func httpApp(ctx caddy.Context) (*caddyhttp.App, error) {
-	app, err := ctx.AppIfConfigured("http")
-	if errors.Is(err, caddy.ErrNotConfigured) {
-		return nil, nil
-	}
+	receipt, err := a.current()
 	if err != nil {
-		return nil, err
+		return caddy.APIError{HTTPStatus: http.StatusInternalServerError, Err: err}
 	}
-	return app.(*caddyhttp.App), nil
+	w.Header().Set("Content-Type", "application/json")
+	return json.NewEncoder(w).Encode(receipt)
 }
 
-// given remembers for which configuration the last receipt was given. Caddy
-// has one running configuration per process, so there is one of these.
+// current returns the receipt of the configuration that runs. That is another
+// than the one the endpoint was made for if the latter failed to start: Caddy
+// keeps the new endpoint then, and goes on with the old configuration.
+func (a *admin) current() (Receipt, error) {
+	running := caddy.ActiveContext()
+	if running.Context == nil {
+		return a.receipt, nil // the first one has not started yet
+	}
+	listeners, err := httpListeners(running)
+	return newReceipt(diagnose.Self(), listeners), err
+}
+
+// given remembers which loads have got their receipt. Caddy loads one
+// configuration at a time in a process, so there is one of these.
 var given receipts
 
-type receipts struct {
-	mu  sync.Mutex
-	any bool
-	app *caddyhttp.App
-}
+// receipts is a set of loads, each of which Caddy's context stands for. It
+// forgets a load that has failed, or whose configuration was replaced.
+type receipts struct{ loads sync.Map }
 
-// first reports whether no receipt was given for the app yet, and notes it.
-func (r *receipts) first(app *caddyhttp.App) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.any && app != nil && r.app == app {
+// first reports whether the load is under way, or its configuration in use,
+// and got no receipt yet; and notes that it gets one.
+func (r *receipts) first(ctx caddy.Context) bool {
+	load := ctx.Context
+	if _, known := r.loads.LoadOrStore(load, nil); known {
 		return false
 	}
-	r.any, r.app = true, app
-	return true
-}
-
-// done reports whether any receipt was given.
-func (r *receipts) done() bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.any
+	context.AfterFunc(load, func() { r.loads.Delete(load) })
+	return load.Err() == nil
 }
 
 var (

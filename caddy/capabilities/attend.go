@@ -18,8 +18,8 @@ import (
 // admin module. "start" runs "run" in a child.
 var serving = []string{"run", "file-server", "reverse-proxy", "respond"}
 
-// attend sees to the first receipt, and to the explanation of a failed start,
-// of the commands that serve.
+// attend sees to the receipts of the commands that serve, and to the
+// explanation of a failed start.
 func attend(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		if !slices.Contains(serving, cmd.Name()) || cmd.RunE == nil {
@@ -27,7 +27,7 @@ func attend(root *cobra.Command) {
 		}
 		run := cmd.RunE
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			go firstReceipt()
+			go attendLoads()
 			err := run(cmd, args)
 			explainFailure(err)
 			return err
@@ -35,25 +35,33 @@ func attend(root *cobra.Command) {
 	}
 }
 
-// firstReceipt waits for a configuration to run, and logs its receipt unless
-// the admin module has done so. Caddy has no event for this that reaches code
-// which is not part of the configuration.
-func firstReceipt() {
-	for range time.Tick(50 * time.Millisecond) {
-		if given.done() {
-			return
+// attendLoads logs a receipt for each configuration that runs, unless the admin
+// module has done so. Caddy has no event for this that reaches code which is
+// not part of the configuration; but it cancels a configuration's context when
+// the next one has taken its place.
+func attendLoads() {
+	for load := firstLoad(); load.Context != nil; load = caddy.ActiveContext() {
+		if given.first(load) {
+			giveReceipt(load)
 		}
-		app, err := httpApp(caddy.ActiveContext())
-		if err != nil {
-			return
+		<-load.Done()
+	}
+}
+
+// firstLoad waits until a configuration runs.
+func firstLoad() caddy.Context {
+	for {
+		if load := caddy.ActiveContext(); load.Context != nil {
+			return load
 		}
-		if app == nil || !given.first(app) {
-			continue
-		}
-		if listeners, err := httpListeners(app); err == nil {
-			newReceipt(diagnose.Self(), listeners).log(caddy.Log().Named("capabilities"))
-		}
-		return
+		time.Sleep(50 * time.Millisecond)
+	}
+}
+
+// giveReceipt logs the receipt of a running configuration.
+func giveReceipt(load caddy.Context) {
+	if listeners, err := httpListeners(load); err == nil {
+		newReceipt(diagnose.Self(), listeners).log(caddy.Log().Named("capabilities"))
 	}
 }
 

@@ -33,7 +33,9 @@ condition failed and what to change.
 
 Nothing is started and no port is opened: a port may be in use all the same.
 The configuration is provisioned as "caddy validate" does it, so that
-automatic HTTPS and its redirects count.
+automatic HTTPS and its redirects count. Like that command it makes the keys
+of Caddy's internal CA if the configuration uses it and it has none yet; no
+log files are opened.
 
 The exit code is 0 if every listener can be bound, 2 if one cannot, and 1 if
 the question could not be answered.`

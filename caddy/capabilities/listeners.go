@@ -3,11 +3,12 @@ package capabilities
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"maps"
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -16,9 +17,8 @@ import (
 // listener is one socket that a configuration makes Caddy open, or a range of
 // ports of the same kind.
 type listener struct {
-	user    string // "http.servers.srv0" or "admin"
-	network string // as package net knows it; "tcp" or "udp" if it has ports
-	address caddy.NetworkAddress
+	user    string               // "http.servers.srv0", "admin" or "admin.remote"
+	address caddy.NetworkAddress // of the network that the socket is opened on
 }
 
 // String returns Caddy's notation, such as "tcp/:80".
@@ -30,22 +30,46 @@ func (l listener) String() string {
 	if l.address.EndPort != l.address.StartPort {
 		port += "-" + strconv.Itoa(int(l.address.EndPort))
 	}
-	return l.network + "/" + net.JoinHostPort(l.address.Host, port)
+	return l.address.Network + "/" + net.JoinHostPort(l.address.Host, port)
 }
 
-// hasPort reports whether the listener is a TCP or UDP socket: no other kind
-// that Caddy opens itself needs a capability to bind.
+// hasPort reports whether the listener is a TCP or UDP socket that Caddy opens
+// itself. Caddy reserves these names, so no plugin provides such a network.
 func (l listener) hasPort() bool {
-	return strings.HasPrefix(l.network, "tcp") || strings.HasPrefix(l.network, "udp")
+	return slices.Contains([]string{"tcp", "tcp4", "tcp6", "udp", "udp4", "udp6"}, l.address.Network)
 }
 
-// port returns the lowest port, which needs the most.
-func (l listener) port() int { return int(l.address.StartPort) }
+// isFile reports whether the listener is a Unix socket or a descriptor that was
+// passed on: no capability decides about these.
+func (l listener) isFile() bool { return l.address.IsUnixNetwork() || l.address.IsFdNetwork() }
 
-// httpListeners returns what the provisioned app will listen on when it
-// starts, by the rules of its Start method: the servers of the configuration
-// and those that automatic HTTPS has added, with HTTP/3 where it is on.
-func httpListeners(app *caddyhttp.App) ([]listener, error) {
+// port returns the lowest port, which needs the most. Port 0 is none: it makes
+// the kernel choose a high one.
+func (l listener) port() int {
+	if l.address.StartPort == 0 && l.address.EndPort > 0 {
+		return 1
+	}
+	return int(l.address.StartPort)
+}
+
+// httpListeners returns what the HTTP app of the configuration listens on, if
+// there is one. The app is provisioned if that has not happened yet.
+func httpListeners(ctx caddy.Context) ([]listener, error) {
+	app, err := ctx.AppIfConfigured("http")
+	if errors.Is(err, caddy.ErrNotConfigured) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return appListeners(app.(*caddyhttp.App))
+}
+
+// appListeners returns what the provisioned app listens on when it starts, by
+// the rules of its Start method: the servers of the configuration and those
+// that automatic HTTPS has added, with HTTP/3 where it is on.
+func appListeners(app *caddyhttp.App) ([]listener, error) {
+	httpPort := uint(cmp.Or(app.HTTPPort, caddyhttp.DefaultHTTPPort))
 	var all []listener
 	for _, name := range slices.Sorted(maps.Keys(app.Servers)) {
 		srv := app.Servers[name]
@@ -58,17 +82,44 @@ func httpListeners(app *caddyhttp.App) ([]listener, error) {
 			if srv.ListenProtocols != nil && srv.ListenProtocols[i] != nil {
 				protocols = srv.ListenProtocols[i]
 			}
-			all = append(all, serverListeners("http.servers."+name, addr, protocols, usesTLS(app, srv, addr))...)
+			for _, part := range partsAt(addr, httpPort) {
+				// A server never speaks TLS on the HTTP port.
+				tls := len(srv.TLSConnPolicies) > 0 && part.StartPort != httpPort
+				all = append(all, serverListeners("http.servers."+name, part, protocols, tls)...)
+			}
 		}
 	}
 	return all, nil
 }
 
-// usesTLS reports whether the server speaks TLS on the address: never on the
-// HTTP port.
-func usesTLS(app *caddyhttp.App, srv *caddyhttp.Server, addr caddy.NetworkAddress) bool {
-	httpPort := cmp.Or(app.HTTPPort, caddyhttp.DefaultHTTPPort)
-	return len(srv.TLSConnPolicies) > 0 && int(addr.StartPort) != httpPort
+// partsAt splits a range of ports that holds the given one into what is below
+// it, the port itself, and what is above it.
+func partsAt(addr caddy.NetworkAddress, port uint) []caddy.NetworkAddress {
+	if port < addr.StartPort || port > addr.EndPort {
+		return []caddy.NetworkAddress{addr}
+	}
+	part := func(from, to uint) caddy.NetworkAddress {
+		p := addr
+		p.StartPort, p.EndPort = from, to
+		return p
+	}
+	var parts []caddy.NetworkAddress
+	if addr.StartPort < port {
+		parts = append(parts, part(addr.StartPort, port-1))
+	}
+	parts = append(parts, part(port, port))
+	if port < addr.EndPort {
+		parts = append(parts, part(port+1, addr.EndPort))
+	}
+	return parts
+}
+
+// http3Networks says on which network a server of the first one speaks HTTP/3.
+// On a Unix socket it speaks none.
+var http3Networks = map[string]string{
+	"tcp": "udp", "tcp4": "udp4", "tcp6": "udp6",
+	"udp": "udp", "udp4": "udp4", "udp6": "udp6",
+	"fdgram": "fdgram",
 }
 
 // serverListeners returns the stream socket for HTTP/1 and 2 and the datagram
@@ -77,30 +128,58 @@ func serverListeners(user string, addr caddy.NetworkAddress, protocols []string,
 	has := func(p string) bool { return slices.Contains(protocols, p) }
 	var out []listener
 	if has("h1") || has("h2") && tls || has("h2c") {
-		out = append(out, listener{user, addr.Network, addr})
+		out = append(out, listener{user, addr})
 	}
-	if has("h3") && tls && strings.HasPrefix(addr.Network, "tcp") {
-		out = append(out, listener{user, "udp" + strings.TrimPrefix(addr.Network, "tcp"), addr})
+	if network, ok := http3Networks[addr.Network]; ok && has("h3") && tls {
+		addr.Network = network
+		out = append(out, listener{user, addr})
 	}
 	return out
 }
 
-// adminListener returns the socket of the admin endpoint that the
-// configuration asks for, and false if it turns it off.
-func adminListener(admin *caddy.AdminConfig) (listener, bool, error) {
-	text := caddy.DefaultAdminListen
-	if admin != nil {
-		if admin.Disabled {
-			return listener{}, false, nil
-		}
-		given, err := caddy.NewReplacer().ReplaceOrErr(admin.Listen, true, true)
-		if err != nil {
-			return listener{}, false, err
-		}
-		text = cmp.Or(given, text)
+// adminListeners returns the sockets of the admin endpoints that the
+// configuration asks for: the local one unless it is turned off, and the remote
+// one if it is configured, by the rules of replaceLocalAdminServer and
+// replaceRemoteAdminServer.
+func adminListeners(admin *caddy.AdminConfig) ([]listener, error) {
+	if admin == nil {
+		admin = &caddy.AdminConfig{Listen: caddy.DefaultAdminListen}
 	}
-	addr, err := caddy.ParseNetworkAddress(text)
-	return listener{"admin", addr.Network, addr}, true, err
+	var all []listener
+	add := func(user, text, byDefault string) error {
+		addr, err := adminAddress(text, byDefault)
+		if err == nil {
+			all = append(all, listener{user, addr})
+		}
+		return err
+	}
+	if !admin.Disabled {
+		if err := add("admin", admin.Listen, caddy.DefaultAdminListen); err != nil {
+			return nil, err
+		}
+	}
+	if admin.Remote != nil {
+		if err := add("admin.remote", admin.Remote.Listen, caddy.DefaultRemoteAdminListen); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// adminAddress reads the address of an admin endpoint as Caddy does.
+func adminAddress(text, byDefault string) (caddy.NetworkAddress, error) {
+	given, err := caddy.NewReplacer().ReplaceOrErr(text, true, true)
+	if err != nil {
+		return caddy.NetworkAddress{}, fmt.Errorf("admin endpoint: %w", err)
+	}
+	addr, err := caddy.ParseNetworkAddress(cmp.Or(given, byDefault))
+	if err != nil {
+		return caddy.NetworkAddress{}, fmt.Errorf("admin endpoint: %w", err)
+	}
+	if addr.PortRangeSize() != 1 {
+		return caddy.NetworkAddress{}, fmt.Errorf("admin endpoint: %s is more than one address", addr)
+	}
+	return addr, nil
 }
 
 // configListeners provisions the configuration, without starting it, and
@@ -117,22 +196,14 @@ func configListeners(configJSON []byte) ([]listener, error) {
 			WriterRaw: json.RawMessage(`{"output": "stderr"}`),
 		}},
 	}}
-	var all []listener
-	admin, on, err := adminListener(cfg.Admin)
+	all, err := adminListeners(cfg.Admin)
 	if err != nil {
 		return nil, err
-	}
-	if on {
-		all = append(all, admin)
 	}
 	ctx, err := caddy.ProvisionContext(&cfg)
 	if err != nil {
 		return nil, err
 	}
-	app, err := httpApp(ctx)
-	if app == nil || err != nil {
-		return all, err
-	}
-	http, err := httpListeners(app)
+	http, err := httpListeners(ctx)
 	return append(all, http...), err
 }

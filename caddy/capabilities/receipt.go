@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"go.uber.org/zap"
 
@@ -29,15 +30,20 @@ type ListenerAnswer struct {
 	diagnose.Verdict
 }
 
-// newReceipt asks for each listener what its bind will need. A socket without
-// a port (Unix, or a descriptor that was passed on) needs nothing, and of a
-// network that a plugin provides nothing is known.
+// unknown is the outcome for a network that a plugin provides: what its
+// listeners need is the plugin's affair.
+const unknown diagnose.Outcome = "unknown"
+
+// newReceipt asks for each listener what its bind will need.
 func newReceipt(facts diagnose.Facts, listeners []listener) Receipt {
 	r := Receipt{OK: true, Facts: facts, Listeners: []ListenerAnswer{}}
 	for _, l := range listeners {
-		verdict := diagnose.Verdict{Outcome: diagnose.Free}
-		if l.hasPort() {
+		verdict := diagnose.Verdict{Outcome: unknown}
+		switch {
+		case l.hasPort():
 			verdict = diagnose.Predict(facts, l.port())
+		case l.isFile():
+			verdict.Outcome = diagnose.Free
 		}
 		r.OK = r.OK && verdict.Outcome != diagnose.Fail
 		r.Listeners = append(r.Listeners, ListenerAnswer{l.String(), l.user, verdict})
@@ -95,21 +101,30 @@ func names(s capset.Set) []string {
 // about the process.
 func (r Receipt) text() string {
 	var b strings.Builder
+	columns := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, l := range r.Listeners {
-		mark := "ok  "
-		if l.Outcome == diagnose.Fail {
-			mark = "FAIL"
-		}
-		says := l.Verdict.String()
-		if l.Port == 0 && l.Outcome == diagnose.Free {
-			says = "needs no capability"
-		}
-		fmt.Fprintf(&b, "%s  %-20s %-22s %s\n", mark, l.Listener, l.User, says)
+		mark, says := l.words()
+		_, _ = fmt.Fprintf(columns, "%s\t%s\t%s\t%s\n", mark, l.Listener, l.User, says) // a Builder takes everything
 	}
+	_ = columns.Flush()
 	held := strings.Join(names(r.Facts.Permitted), ", ")
 	if held == "" {
 		held = "nothing"
 	}
 	fmt.Fprintf(&b, "permitted: %s; net.ipv4.ip_unprivileged_port_start: %d\n", held, r.Facts.PortStart)
 	return b.String()
+}
+
+// words returns the answer as a mark and a clause.
+func (l ListenerAnswer) words() (mark, says string) {
+	switch {
+	case l.Outcome == diagnose.Fail:
+		return "FAIL", l.Verdict.String()
+	case l.Outcome == unknown:
+		return "?", "a plugin provides this network: what it needs is not known"
+	case l.Port == 0:
+		return "ok", "needs no capability"
+	default:
+		return "ok", l.Verdict.String()
+	}
 }

@@ -3,6 +3,7 @@ package capabilities
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strconv"
@@ -22,7 +23,7 @@ func refusal(r Receipt, listeners []listener) error {
 		}
 		var refused *capwise.BindError
 		if err := probe(listeners[i]); errors.As(err, &refused) {
-			return err
+			return fmt.Errorf("%s: %w", answer.User, err)
 		}
 	}
 	return nil
@@ -35,10 +36,10 @@ func probe(l listener) error {
 	address := net.JoinHostPort(l.address.Host, strconv.Itoa(l.port()))
 	var socket io.Closer
 	var err error
-	if strings.HasPrefix(l.network, "udp") {
-		socket, err = lc.ListenPacket(context.Background(), l.network, address)
+	if network := l.address.Network; strings.HasPrefix(network, "udp") {
+		socket, err = lc.ListenPacket(context.Background(), network, address)
 	} else {
-		socket, err = lc.Listen(context.Background(), l.network, address)
+		socket, err = lc.Listen(context.Background(), network, address)
 	}
 	if err != nil {
 		return err
