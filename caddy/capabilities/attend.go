@@ -54,7 +54,7 @@ func firstLoad() caddy.Context {
 		if load := caddy.ActiveContext(); load.Context != nil {
 			return load
 		}
-		time.Sleep(50 * time.Millisecond)
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

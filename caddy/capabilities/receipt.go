@@ -119,12 +119,12 @@ func (r Receipt) text() string {
 func (l ListenerAnswer) words() (mark, says string) {
 	switch {
 	case l.Outcome == diagnose.Fail:
-		return "FAIL", l.Verdict.String()
+		return "FAIL", l.String()
 	case l.Outcome == unknown:
 		return "?", "a plugin provides this network: what it needs is not known"
 	case l.Port == 0:
 		return "ok", "needs no capability"
 	default:
-		return "ok", l.Verdict.String()
+		return "ok", l.String()
 	}
 }

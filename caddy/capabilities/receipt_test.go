@@ -3,6 +3,7 @@ package capabilities
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -198,7 +199,7 @@ func TestMethods(t *testing.T) {
 	for _, method := range []string{"HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} {
 		w := httptest.NewRecorder()
 		err := routes[0].Handler.ServeHTTP(w, httptest.NewRequest(method, "/capabilities", nil))
-		refused, ok := err.(caddy.APIError)
+		refused, ok := errors.AsType[caddy.APIError](err)
 		if !ok || refused.HTTPStatus != http.StatusMethodNotAllowed || w.Body.Len() != 0 {
 			t.Errorf("%s: got %v, %q; want 405", method, err, w.Body)
 		}
