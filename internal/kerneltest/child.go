@@ -118,7 +118,12 @@ func (c Child) copySelf(t testing.TB) string {
 	return path
 }
 
+// copyFile copies the test binary. No child is forked meanwhile: it would hold
+// the new file open for writing for a moment, and the kernel executes no such
+// file (golang/go#22315).
 func copyFile(from, to string) (err error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	src, err := os.Open(from)
 	if err != nil {
 		return err
