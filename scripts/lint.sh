@@ -1,38 +1,64 @@
 #!/bin/bash
-# lint.sh
+# lint.sh [MODULE ...]
 #
-# Formatting, vet, linters and known vulnerabilities, for every module. The
-# database of vulnerabilities is asked only where it can be reached.
+# Formatting, vet, linters and known vulnerabilities, for the named modules or
+# for all, each with the versions of its own go.mod. The database of
+# vulnerabilities is asked only where it can be reached, and the shell scripts
+# are looked at only where shellcheck is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
-modules=(. caddy image test/e2e test/peers)
 tools=$root/.cache/tools
 database=https://vuln.go.dev
+[ $# -gt 0 ] || set -- . caddy image test/e2e test/peers
+
+# workspace MODULE prints the file of a workspace that holds this module alone.
+# It stands for module.sh, whose -modfile the linters do not understand.
+workspace() {
+	if [ "$1" = . ]; then
+		echo off
+		return
+	fi
+	local file=$root/.cache/lint/$1.work
+	mkdir -p "$(dirname "$file")"
+	printf 'go %s\n\nuse "%s"\n\nreplace github.com/capwise/capwise v0.0.0 => "%s"\n' \
+		"$(sed -n 's/^go //p' "$1/go.mod")" "$root/$1" "$root" >"$file.$$"
+	mv "$file.$$" "$file"
+	echo "$file"
+}
 
 scripts/tools.sh gofumpt golangci-lint govulncheck
 
-unformatted=$(git ls-files -co --exclude-standard '*.go' | xargs "$tools/gofumpt" -l)
+failed=
+unformatted=$(find "$@" -name '.?*' -prune -o -name '*.go' -print0 | xargs -0 "$tools/gofumpt" -l | sort -u)
 if [ -n "$unformatted" ]; then
-	printf 'not formatted by gofumpt:\n%s\n' "$unformatted" >&2
-	exit 1
+	printf 'lint.sh: not formatted by gofumpt:\n%s\n' "$unformatted" >&2
+	failed=yes
 fi
-
-# The library promises these systems, and has files of its own for them.
-for os in windows darwin freebsd; do
-	GOOS=$os scripts/module.sh . vet ./...
-done
 
 reachable=
 if curl -fsS -m 5 -o /dev/null "$database/index/db.json" 2>/dev/null; then
 	reachable=yes
 else
-	echo "lint.sh: govulncheck left out: its database cannot be reached"
+	echo "lint.sh: govulncheck left out: its database, $database, cannot be reached"
 fi
 
-for module in "${modules[@]}"; do
-	scripts/module.sh "$module" vet ./...
-	# golangci-lint knows no -modfile, so it sees the workspace's versions.
-	(cd "$module" && "$tools/golangci-lint" run --config "$root/.golangci.yml" ./...)
-	[ -z "$reachable" ] || (cd "$module" && "$tools/govulncheck" ./...)
+for module; do
+	cd "$root"
+	GOWORK=$(workspace "$module")
+	export GOWORK
+	cd "$module"
+	systems=linux
+	[ "$module" != . ] || systems='linux darwin freebsd windows' # which the library promises
+	for os in $systems; do
+		GOOS=$os go vet ./... || failed=yes
+	done
+	"$tools/golangci-lint" run --allow-serial-runners --config "$root/.golangci.yml" ./... || failed=yes
+	[ -z "$reachable" ] || "$tools/govulncheck" ./... || failed=yes
 done
+
+cd "$root"
+if command -v shellcheck >/dev/null; then
+	grep -rlE '^#!/bin/(ba)?sh' scripts deploy .ci | xargs shellcheck || failed=yes
+fi
+[ -z "$failed" ]
