@@ -66,6 +66,7 @@ up_to_date() {
 
 if [ ! -d "$debs" ] || [ -n "${REFRESH:-}" ]; then
 	say "fetching Debian packages"
+	# shellcheck disable=SC2086 # an argument for each architecture
 	deploy/caddy/packages.sh "$stage/debs" $arches
 	rm -rf "$debs"
 	mv "$stage/debs" "$debs"

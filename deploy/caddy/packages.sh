@@ -43,6 +43,7 @@ EOF
 # The system's configuration still counts, for it may name a proxy; but not the
 # commands that it runs after an update, and what is said here comes last.
 eval "$(apt-config shell parts Dir::Etc::parts/d)"
+# shellcheck disable=SC2154 # the line above assigns parts
 cp "$parts"/* "$apt/apt.conf.d/" 2>/dev/null || true
 cat >"$apt/apt.conf.d/zzz-capwise" <<EOF
 #clear APT::Update::Pre-Invoke;

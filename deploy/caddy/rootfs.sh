@@ -29,7 +29,9 @@ trap 'rm -rf "$unpacked"' EXIT
 # licence go into the image, where scanners and people look for them.
 unpack() {
 	set -- "$1" "$packages/$1"_*.deb
-	[ $# -eq 2 ] && [ -f "$2" ] || die "$packages: want exactly one package $1"
+	if [ $# -ne 2 ] || [ ! -f "$2" ]; then
+		die "$packages: want exactly one package $1"
+	fi
 	mkdir "$unpacked/$1"
 	dpkg-deb --fsys-tarfile "$2" | tar -x -C "$unpacked/$1" --no-same-owner
 	dpkg-deb --field "$2" >"$root/var/lib/dpkg/status.d/$1"
