@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 )
 
 // Program is one executable, ready for every runtime.
@@ -40,7 +41,12 @@ func New(dir, name, binary, capabilities string) (*Program, error) {
 	return p, writeArchive(p)
 }
 
+// copyFile copies a program. No child is forked meanwhile: it would hold the new
+// file open for writing for a moment, and the kernel executes no such file
+// (golang/go#22315).
 func copyFile(to, from string) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	in, err := os.Open(from)
 	if err != nil {
 		return err
