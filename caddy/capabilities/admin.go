@@ -39,6 +39,11 @@ func (a *admin) Provision(ctx caddy.Context) error {
 		return nil // provisioned again, for the remote admin endpoint
 	}
 	a.receipt.log(ctx.Logger(a))
+	if caddy.ActiveContext().Context != nil {
+		// A reload may fail later, and for what no receipt foresees; the first
+		// load's failure is its command's.
+		context.AfterFunc(ctx, func() { explainFailure(context.Cause(ctx)) })
+	}
 	return refusal(a.receipt, listeners)
 }
 

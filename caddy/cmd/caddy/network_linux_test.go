@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -144,12 +146,29 @@ type answer struct {
 	header http.Header
 }
 
-// request asks an HTTP server in the network. Headers are "Name: value".
+// request asks an HTTP server in the network. Headers are "Name: value". A
+// server that is being replaced may close a connection that it has not looked
+// at yet; then the request is made again.
 func (n *network) request(t testing.TB, method, url, body string, headers ...string) answer {
 	t.Helper()
+	for range 10 {
+		a, err := n.ask(method, url, body, headers)
+		if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	t.Fatalf("%s %s: every connection was closed without an answer", method, url)
+	return answer{}
+}
+
+func (n *network) ask(method, url, body string, headers []string) (answer, error) {
 	r, err := http.NewRequest(method, url, strings.NewReader(body))
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
@@ -160,14 +179,8 @@ func (n *network) request(t testing.TB, method, url, body string, headers ...str
 	}
 	resp, err := n.client.Do(r)
 	if err != nil {
-		t.Fatal(err)
+		return answer{}, err
 	}
 	text, err := io.ReadAll(resp.Body)
-	if closing := resp.Body.Close(); err == nil {
-		err = closing
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return answer{resp.StatusCode, string(text), resp.Header}
+	return answer{resp.StatusCode, string(text), resp.Header}, errors.Join(err, resp.Body.Close())
 }
