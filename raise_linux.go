@@ -20,7 +20,7 @@ type thread struct {
 // and lowers what fn left raised. Its error is the [*RaiseError] of a lowering
 // that failed; that thread runs no other goroutine any more, and ends.
 //
-// capset(2) refuses to lower nothing, so only a seccomp filter (or a kernel
+// capset(2) never refuses to lower, so only a seccomp filter (or a kernel
 // without memory) can make a lowering fail. Without a filter the caller's own
 // thread will do, which is fast. With one, the work is done on a thread that
 // can be ended at once; unless the caller is locked to a thread that has joined
