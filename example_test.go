@@ -50,6 +50,7 @@ func ExampleListenConfig() {
 		},
 	}
 	lc.SetMultipathTCP(false)
+	fmt.Println("multipath TCP:", lc.MultipathTCP())
 	ln, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		log.Fatal(err)
@@ -58,6 +59,7 @@ func ExampleListenConfig() {
 	go func() { _ = server.Close() }()
 	fmt.Println(server.Serve(ln))
 	// Output:
+	// multipath TCP: false
 	// a socket for tcp4
 	// http: Server closed
 }
@@ -88,10 +90,11 @@ func ExampleBindError() {
 // Larger socket buffers where CAP_NET_ADMIN is permitted, ordinary ones where
 // it is not.
 func ExampleDo() {
-	err := capwise.Do(capset.NetAdmin, capwise.Prefer, func() error {
+	need := capwise.Prefer
+	err := capwise.Do(capset.NetAdmin, need, func() error {
 		// setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, ...), or SO_RCVBUF on EPERM
 		return nil
 	})
-	fmt.Println(err)
-	// Output: <nil>
+	fmt.Println(need, err)
+	// Output: prefer <nil>
 }
