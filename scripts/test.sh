@@ -58,7 +58,8 @@ deploy/caddy/program.sh .cache/upstream/caddy "$(go env GOARCH)" github.com/cadd
 export CAPWISE_CADDY=$root/bin/caddy CAPWISE_UPSTREAM_CADDY=$root/.cache/upstream/caddy
 bin/caddy version
 
-gotest "caddy" caddy -- -count=1 -tags nobadger,nomysql,nopgx ./...
+# With the flags of program.sh, so that Caddy is not compiled a second time.
+gotest "caddy" caddy CGO_ENABLED=0 -- -count=1 -trimpath -tags nobadger,nomysql,nopgx ./...
 
 say "lint"
 scripts/lint.sh
