@@ -74,6 +74,9 @@ func TestSameReloads(t *testing.T) {
 						args = append(args, name)
 					}
 					s := p.serve(program, args...)
+					if name == "--watch" {
+						s.waitFor("watching config file for changes") // to what it is now
+					}
 					seen := []string{}
 					p.replace(file, page(global, 2))
 					seen = append(seen, reload(p, s, program, file))

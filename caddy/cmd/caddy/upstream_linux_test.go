@@ -172,10 +172,24 @@ func TestSameMistakes(t *testing.T) {
 		p := newPlace(t, nil, 0)
 		var seen []string
 		for _, args := range [][]string{
-			{}, {"nosuch"}, {"run", "--nosuch"}, {"run", "--config", "nosuch"}, {"run", "--adapter", "caddyfile"},
-			{"validate"}, {"adapt"}, {"fmt"}, {"fmt", "-"}, {"reload"}, {"reload", "--config", "nosuch"},
-			{"validate", "--envfile", "nosuch"}, {"storage", "export"}, {"hash-password", "--plaintext", ""}, {"--version"},
-			{"version", "more"}, {"file-server", "--listen", "nosuch:x"}, {"respond", "--listen", "nosuch:x"},
+			{},
+			{"nosuch"},
+			{"run", "--nosuch"},
+			{"run", "--config", "nosuch"},
+			{"run", "--adapter", "caddyfile"},
+			{"validate"},
+			{"adapt"},
+			{"fmt"},
+			{"fmt", "-"},
+			{"reload"},
+			{"reload", "--config", "nosuch"},
+			{"validate", "--envfile", "nosuch"},
+			{"storage", "export"},
+			{"hash-password", "--plaintext", ""},
+			{"--version"},
+			{"version", "more"},
+			{"file-server", "--listen", "nosuch:x"},
+			{"respond", "--listen", "nosuch:x"},
 		} {
 			out := p.run(program, args...)
 			if len(args) == 1 && args[0] == "--version" || len(args) == 0 || slices.Contains(args, "version") {
