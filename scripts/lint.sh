@@ -48,6 +48,10 @@ for module; do
 	GOWORK=$(workspace "$module")
 	export GOWORK
 	cd "$module"
+	# The flags of program.sh: what was compiled for the programs serves here.
+	flags=-trimpath
+	[ "$module" != caddy ] || flags='-trimpath -tags=nobadger,nomysql,nopgx'
+	export GOFLAGS=$flags CGO_ENABLED=0
 	systems=linux
 	[ "$module" != . ] || systems='linux darwin freebsd windows' # which the library promises
 	for os in $systems; do
