@@ -2,8 +2,53 @@ package capabilities
 
 import (
 	"errors"
+	"fmt"
 	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
 )
+
+// TestAttendLoads loads one configuration after the other, with and without the
+// admin endpoint, while others ask for the receipt: for the race detector, and
+// to hold that attending ends with the last configuration.
+func TestAttendLoads(t *testing.T) {
+	const config = `{"admin": {"listen": "127.0.0.1:0", "disabled": %t}, "logging": {"logs": {"default": {"writer": {"output": "discard"}}}},
+		"apps": {"http": {"servers": {"a": {"listen": ["127.0.0.1:0"]}}}}}`
+	attended := make(chan struct{})
+	go func() {
+		defer close(attended)
+		attendLoads()
+	}()
+	for i := range 6 {
+		if err := caddy.Load(fmt.Appendf(nil, config, i%2 == 0), true); err != nil {
+			t.Fatal(err)
+		}
+		asked := make(chan error)
+		for range 4 {
+			go func() {
+				receipt, err := new(admin).current()
+				if err == nil && len(receipt.Listeners) != 1 {
+					err = fmt.Errorf("got %+v", receipt.Listeners)
+				}
+				asked <- err
+			}()
+		}
+		for range 4 {
+			if err := <-asked; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-attended:
+	case <-time.After(10 * time.Second):
+		t.Error("it still attends after the last configuration")
+	}
+}
 
 // TestRefused holds which errors of a start are explained: those that end in
 // the kernel's refusal to bind a port, and do not say why already.

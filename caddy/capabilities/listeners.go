@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"net"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -71,8 +71,7 @@ func httpListeners(ctx caddy.Context) ([]listener, error) {
 func appListeners(app *caddyhttp.App) ([]listener, error) {
 	httpPort := uint(cmp.Or(app.HTTPPort, caddyhttp.DefaultHTTPPort))
 	var all []listener
-	for _, name := range slices.Sorted(maps.Keys(app.Servers)) {
-		srv := app.Servers[name]
+	for name, srv := range app.Servers {
 		for i, text := range srv.Listen {
 			addr, err := caddy.ParseNetworkAddress(text)
 			if err != nil {
@@ -89,6 +88,10 @@ func appListeners(app *caddyhttp.App) ([]listener, error) {
 			}
 		}
 	}
+	// Automatic HTTPS adds addresses in any order.
+	slices.SortFunc(all, func(a, b listener) int {
+		return cmp.Or(strings.Compare(a.user, b.user), strings.Compare(a.String(), b.String()))
+	})
 	return all, nil
 }
 

@@ -37,7 +37,7 @@ var wanted = map[string][]string{
 	"bind.caddyfile": {
 		"admin tcp/localhost:2019",
 		"remaining_auto_https_redirects tcp/127.0.0.1:80", "remaining_auto_https_redirects tcp/[::1]:80",
-		"srv0 tcp/127.0.0.1:8443", "srv0 udp/127.0.0.1:8443", "srv0 tcp/[::1]:8443", "srv0 udp/[::1]:8443",
+		"srv0 tcp/127.0.0.1:8443", "srv0 tcp/[::1]:8443", "srv0 udp/127.0.0.1:8443", "srv0 udp/[::1]:8443",
 		"srv1 tcp/localhost:8080",
 		"srv2 tcp4/0.0.0.0:8081", "srv2 tcp6/[::1]:8081",
 	},
@@ -47,10 +47,8 @@ var wanted = map[string][]string{
 	"http_only.caddyfile":  {"admin tcp/localhost:2019", "srv0 tcp/:80", "srv1 tcp/:8080"},
 	"listen_protocols.json": {
 		"admin tcp/localhost:2019", "plain tcp4/:8080", "plain tcp6/[::1]:8080",
-		"tls tcp/127.0.0.1:8443",
-		"tls tcp/127.0.0.1:8444", "tls udp/127.0.0.1:8444",
-		"tls tcp/127.0.0.1:8445",
-		"tls udp/127.0.0.1:8446",
+		"tls tcp/127.0.0.1:8443", "tls tcp/127.0.0.1:8444", "tls tcp/127.0.0.1:8445",
+		"tls udp/127.0.0.1:8444", "tls udp/127.0.0.1:8446",
 	},
 	"no_redirects.caddyfile": {
 		"admin tcp/localhost:2019", "srv0 tcp/:443", "srv0 udp/:443", "srv1 tcp/:8443", "srv1 udp/:8443",
@@ -62,11 +60,11 @@ var wanted = map[string][]string{
 	"protocols_of_bind.caddyfile": {"admin tcp/localhost:2019", "srv0 tcp/127.0.0.1:443", "srv0 udp/[::1]:443"},
 	"range.json": {
 		"admin tcp/localhost:2019",
-		"across tcp/:8080", "across udp/:8080", "across tcp/:8081", "across tcp/:8082-8083", "across udp/:8082-8083",
+		"across tcp/:8080", "across tcp/:8081", "across tcp/:8082-8083", "across udp/:8080", "across udp/:8082-8083",
 		"any tcp/127.0.0.1:0",
 		"plain tcp/127.0.0.1:9000-9002",
 	},
-	"unix.caddyfile": {"admin tcp/localhost:2019", "srv0 unix/@capwise-test", "srv0 unix/HOME/http.sock|0222"},
+	"unix.caddyfile": {"admin tcp/localhost:2019", "srv0 unix/HOME/http.sock|0222", "srv0 unix/@capwise-test"},
 }
 
 // TestMain keeps what Caddy stores, such as its internal CA, out of the home

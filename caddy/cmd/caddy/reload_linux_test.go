@@ -40,7 +40,16 @@ var reloads = map[string]func(p *place, s *server, program, file string) string{
 		return fmt.Sprintf("%d %s %q", out.code, out.stdout, messages(out.stderr))
 	},
 	"SIGUSR1": func(_ *place, s *server, _, _ string) string {
-		s.signal(syscall.SIGUSR1)
+		// Caddy begins to listen to signals some time after it was started.
+		const msg = "reloading config from last-known source"
+		before, sent := len(s.logged(msg)), time.Time{}
+		s.waitUntil("it takes the signal", func() bool {
+			if time.Since(sent) > 3*time.Second {
+				s.signal(syscall.SIGUSR1)
+				sent = time.Now()
+			}
+			return len(s.logged(msg)) > before
+		})
 		return ""
 	},
 	"admin API": func(p *place, _ *server, _, file string) string {
@@ -76,6 +85,9 @@ func TestSameReloads(t *testing.T) {
 					s := p.serve(program, args...)
 					if name == "--watch" {
 						s.waitFor("watching config file for changes") // to what it is now
+					}
+					if program == ours(t, "") {
+						s.hasReceipts(1)
 					}
 					seen := []string{}
 					p.replace(file, page(global, 2))
