@@ -24,6 +24,9 @@ func TestAttendLoads(t *testing.T) {
 		if err := caddy.Load(fmt.Appendf(nil, config, i%2 == 0), true); err != nil {
 			t.Fatal(err)
 		}
+		if i == 0 {
+			awaitReceipt(t) // or all loads may be over before attendLoads sees one
+		}
 		asked := make(chan error)
 		for range 4 {
 			go func() {
@@ -47,6 +50,20 @@ func TestAttendLoads(t *testing.T) {
 	case <-attended:
 	case <-time.After(10 * time.Second):
 		t.Error("it still attends after the last configuration")
+	}
+}
+
+// awaitReceipt waits until the running configuration has got its receipt.
+func awaitReceipt(t *testing.T) {
+	t.Helper()
+	load := caddy.ActiveContext().Context
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if _, known := given.loads.Load(load); known {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the first configuration gets no receipt")
+		}
 	}
 }
 
