@@ -1,0 +1,195 @@
+// Package scenario describes one program start: as whom, with which
+// capabilities, in which namespaces, which file is executed, and where it will
+// listen. It is what every source of facts (a docker command, a compose file, a
+// pod, a unit, an OCI configuration, a running process) boils down to, and what
+// package diagnose judges and changes.
+//
+// [Settings] keeps what the source says in neutral words, and
+// [Settings.Task] turns it into credentials by the rules of the runtime, which
+// stand as data in one place ([Behaviours]). So a change of a setting can be
+// judged as the setting itself was. The package is pure; the sources live in
+// folders below it.
+package scenario
+
+import (
+	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/cred"
+	"github.com/capwise/capwise/law"
+)
+
+// Start is one program start: a container, a unit, a process.
+type Start struct {
+	// Name is what the source calls it.
+	Name     string
+	Syntax   Syntax
+	Where    Where
+	Settings Settings
+	// Request is what the source says about the program before it is looked up;
+	// [Resolve] turns it into Program, and completes Settings and Listens.
+	Request Request
+	Program Program
+	Listens []Listen
+	// Notes is what the reader should know about how the source was read: what
+	// was assumed, is ambiguous or was not understood. One line each.
+	Notes []string
+	// Refused is why the runtime does not start the program at all, whatever the
+	// kernel would say; nil where it does.
+	Refused *Refusal
+}
+
+// Note adds a line to the notes.
+func (s *Start) Note(line string) { s.Notes = append(s.Notes, line) }
+
+// Request is what a source says about its program: names that mean something
+// only in the file system of the image or the host.
+type Request struct {
+	// Image is the reference of the image; "" for the files of the host.
+	Image string
+	// Entrypoint and Args override what the image says, where they are not nil.
+	Entrypoint, Args []string
+	// User is a name or number, with a group behind a colon or without; ""
+	// leaves it to the image.
+	User string
+	// Groups are supplementary groups, by name or number.
+	Groups []string
+	// NonRoot asks the runtime to refuse root (runAsNonRoot).
+	NonRoot bool
+	// Init says that the runtime starts an init of its own first (--init).
+	Init bool
+	// Path is the search path for the program, where the source sets it.
+	Path string
+}
+
+// Refusal is a runtime's own refusal to start a program.
+type Refusal struct {
+	// Cause is the stable identifier.
+	Cause string
+	// Reason is one clause.
+	Reason string
+}
+
+// Syntax is the notation that the start was written in, and in which changes
+// to it are to be written.
+type Syntax string
+
+// The notations.
+const (
+	DockerRun  Syntax = "docker"
+	PodmanRun  Syntax = "podman"
+	Compose    Syntax = "compose"
+	Kubernetes Syntax = "kubernetes"
+	Unit       Syntax = "systemd"
+	SystemdRun Syntax = "systemd-run"
+	OCI        Syntax = "oci"
+	Host       Syntax = "host" // a command line or a process on a machine
+)
+
+// Where is the place in the source that a change would touch.
+type Where struct {
+	File string // "" for a command line
+	Line int    // of the part that describes the program, from 1; 0 if unknown
+	// Path leads to the program in a structured file, such as
+	// "spec.template.spec.containers[0]".
+	Path string
+}
+
+// Settings is what a source says about a start. Ids are those inside of the
+// start's user namespace.
+type Settings struct {
+	Runtime Runtime
+	UID     uint32
+	GID     uint32
+	Groups  []uint32
+	// Granted is the bounding set that the runtime is asked for: its defaults
+	// with what is added and without what is dropped, or CapabilityBoundingSet=.
+	Granted capset.Set
+	// Added is what was asked for by name (--cap-add). Podman treats it in a way
+	// of its own.
+	Added capset.Set
+	// Ambient is what the runtime is asked to make ambient.
+	Ambient capset.Set
+	// Given holds the sets before execve(2) where the source states them
+	// outright (an OCI configuration, a process); it then stands for Granted,
+	// Added and Ambient, and no rule of the runtime is applied.
+	Given      *cred.Sets
+	Securebits cred.Securebits
+	NoNewPrivs bool
+	// Nosuid says that the runtime mounts everything nosuid.
+	Nosuid bool
+	// UserNamespace says that the program runs in a user namespace of its own.
+	UserNamespace bool
+	Network       NetworkMode
+	// PortStart is net.ipv4.ip_unprivileged_port_start where the source sets or
+	// states it, or Unset.
+	PortStart int
+	Tracer    law.Tracer
+	SharedFS  bool
+}
+
+// Unset stands for a number that the source does not state.
+const Unset = -1
+
+// NetworkMode says whose network namespace the program runs in.
+type NetworkMode uint8
+
+const (
+	// NetworkPrivate is one of the program's own.
+	NetworkPrivate NetworkMode = iota
+	// NetworkHost is that of the host.
+	NetworkHost
+	// NetworkJoined is that of another container.
+	NetworkJoined
+)
+
+// Program is what is executed.
+type Program struct {
+	// Args is the command line as the runtime gets it.
+	Args []string
+	// Chain is every execve(2) up to the program that listens, which is the
+	// last: an entrypoint's interpreter, tini, the server. It is never empty in
+	// a Start that is to be judged.
+	Chain []Step
+	// Awareness says whether the last program raises what it is permitted.
+	Awareness Awareness
+	// Evidence says in one clause where Chain and Awareness come from.
+	Evidence string
+	// Fixed says that the file cannot be changed by the reader: its file system
+	// holds no attributes, say.
+	Fixed bool
+}
+
+// Step is one execve(2), or a change of ids by the program that calls the next.
+type Step struct {
+	// Path is the file that is executed; for a script that of its interpreter.
+	Path string
+	File law.File
+	// UID is set where the program before changed to another user (gosu,
+	// su-exec, setpriv) and executed this one.
+	UID *uint32
+}
+
+// Last returns the step that starts the listening program.
+func (p *Program) Last() *Step { return &p.Chain[len(p.Chain)-1] }
+
+// Awareness says whether a program raises its permitted capabilities.
+type Awareness string
+
+// The kinds of programs.
+const (
+	// Aware programs raise what they are permitted when they need it.
+	Aware Awareness = "aware"
+	// Dumb programs do not know of capabilities: they need them effective.
+	Dumb Awareness = "dumb"
+)
+
+// Listen is an address that the program will bind.
+type Listen struct {
+	Network string `json:"network"` // "tcp" or "udp"
+	Address string `json:"address"` // such as ":80"
+	Port    int    `json:"port"`
+	// From says where it was found: "--listen", "EXPOSE of the image".
+	From string `json:"from,omitempty"`
+}
+
+// String returns the address with its network, such as "tcp :80".
+func (l Listen) String() string { return l.Network + " " + l.Address }
