@@ -66,12 +66,12 @@ func TestPredict(t *testing.T) {
 
 func TestExplain(t *testing.T) {
 	for says, change := range map[string]func(*diagnose.Facts){
-		"a security module or a BPF program refused":                   func(*diagnose.Facts) {},
-		"a seccomp filter, a security module":                          func(f *diagnose.Facts) { f.Seccomp = 2 },
-		"port 80 needs no capability here":                             func(f *diagnose.Facts) { f.PortStart = 0 },
-		"or the network namespace belongs to another user namespace":   func(f *diagnose.Facts) { f.NetworkOwner = diagnose.OwnerUnknown },
-		"the network namespace belongs to another user namespace; rem": func(f *diagnose.Facts) { f.NetworkOwner = diagnose.OwnerForeign },
-		"(net.ipv4.ip_unprivileged_port_start is not readable, 1024":   func(f *diagnose.Facts) { f.Unknown = []string{"ip_unprivileged_port_start"} },
+		"a security module or a BPF program refused":                     func(*diagnose.Facts) {},
+		"a seccomp filter, a security module":                            func(f *diagnose.Facts) { f.Seccomp = 2 },
+		"port 80 needs no capability here":                               func(f *diagnose.Facts) { f.PortStart = 0 },
+		"or the network namespace belongs to another user namespace":     func(f *diagnose.Facts) { f.NetworkOwner = diagnose.OwnerUnknown },
+		"the network namespace belongs to another user namespace, where": func(f *diagnose.Facts) { f.NetworkOwner = diagnose.OwnerForeign },
+		"(net.ipv4.ip_unprivileged_port_start is 1024 by default":        func(f *diagnose.Facts) { f.Unknown = []string{"ip_unprivileged_port_start"} },
 	} {
 		v := diagnose.Explain(facts(change), 80)
 		if v.Outcome != diagnose.Fail || !strings.Contains(v.String(), says) {
@@ -86,11 +86,11 @@ func TestRemedies(t *testing.T) {
 	words := map[diagnose.Environment][]string{
 		diagnose.Docker:     {"docker", "image", "seccomp=unconfined"},
 		diagnose.Podman:     {"podman", "image", "seccomp=unconfined"},
-		diagnose.Kubernetes: {"securityContext", "image", "pod", "command"},
-		diagnose.Systemd:    {"unit"},
-		diagnose.PlainHost:  {"start it", "setcap", "sysctl", "move the program", "dmesg"},
+		diagnose.Kubernetes: {"securityContext", "image", "pod", "command", "hostNetwork"},
+		diagnose.Systemd:    {"unit", "setcap", "move /usr"},
+		diagnose.PlainHost:  {"start it", "setcap", "sysctl", "move /usr/bin/caddy", "setpriv", "dmesg"},
 	}
-	common := []string{"start the program again", "in the user namespace where"}
+	common := []string{"start it again", "in the user namespace where"}
 	for env, own := range words {
 		for name, change := range causes {
 			f := facts(change)

@@ -2,9 +2,13 @@ package diagnose
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/cred"
 	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/law"
+	"github.com/capwise/capwise/scenario"
 )
 
 // Owner says whose the network namespace is.
@@ -33,11 +37,11 @@ const (
 	Kubernetes Environment = "kubernetes"
 )
 
-// Facts is what decides about a bind, as [Self] found it. A fact that could not
+// Facts is what decides about a bind of this process, as [Self] found it. A fact that could not
 // be had is at its zero value and named in Unknown.
 type Facts struct {
 	// PortStart is net.ipv4.ip_unprivileged_port_start of the network
-	// namespace; DefaultPortStart, and named in Unknown, where not readable.
+	// namespace; law.DefaultPortStart, and named in Unknown, where not readable.
 	PortStart int `json:"ip_unprivileged_port_start"`
 
 	UID        int        `json:"uid"` // effective user id
@@ -63,30 +67,55 @@ type Facts struct {
 	Unknown     []string    `json:"unknown,omitempty"`
 }
 
-// actsAsRoot reports whether execve(2) gave the process the root rule's
-// permitted set instead of its file's.
-func (f Facts) actsAsRoot() bool { return f.UID == 0 && !f.NoRoot }
-
-// fileGrants reports whether the file's permitted set holds the capability.
-func (f Facts) fileGrants() bool {
-	return f.File != nil && f.File.Permitted.Has(capset.NetBindService)
-}
-
-// executable names the program's file in a sentence.
-func (f Facts) executable() string {
-	if f.Executable == "" {
-		return "the program's file"
+// start describes the process as a program start that has taken place.
+func (f Facts) start(port int) *scenario.Start {
+	surroundings := environments[f.Environment]
+	s := &scenario.Start{Syntax: surroundings.syntax, Listens: []scenario.Listen{{Network: "port", Address: fmt.Sprint(port), Port: port}}}
+	given := cred.Sets{Bounding: f.Bounding}
+	file := law.File{Nosuid: f.Nosuid, Foreign: f.FileForeign}
+	switch {
+	case f.File != nil:
+		file.Caps = *f.File
+	case f.FileForeign:
+		file.Caps.Revision = filecap.V3
 	}
-	return f.Executable
-}
-
-func (f Facts) portStartText() string {
-	for _, u := range f.Unknown {
-		if u == factPortStart {
-			return fmt.Sprintf("not readable, %d by default", f.PortStart)
+	s.Program = scenario.Program{Chain: []scenario.Step{{Path: f.Executable, File: file}}, Awareness: scenario.Aware}
+	if f.Wrapper != "" {
+		s.Program.Chain = append([]scenario.Step{{Path: f.Wrapper}}, s.Program.Chain...)
+		if surroundings.runtime.Behaviour().KeepsPermitted {
+			given.Permitted, given.Effective = f.Bounding, f.Bounding
 		}
 	}
-	return fmt.Sprint(f.PortStart)
+	uid := uint32(f.UID)
+	s.Settings = scenario.Settings{
+		Runtime: surroundings.runtime, UID: uid, Given: &given, NoNewPrivs: f.NoNewPrivs,
+		// Whose network it is, is known; that of a container cannot be told from
+		// the host's.
+		UserNamespace: f.NetworkOwner == OwnerForeign, Network: scenario.NetworkHost, PortStart: f.PortStart,
+	}
+	if slices.Contains(f.Unknown, factPortStart) {
+		s.Settings.PortStart = scenario.Unset
+	}
+	if f.NoRoot {
+		s.Settings.Securebits = cred.NoRoot
+	}
+	running := s.Settings.Task()
+	running.Permitted, running.Effective = f.Permitted, f.Effective
+	s.Running = &running
+	return s
+}
+
+// environments says in which notation a process in the environment is started,
+// and by what. The versions are old ones, which leave less to the process.
+var environments = map[Environment]struct {
+	syntax  scenario.Syntax
+	runtime scenario.Runtime
+}{
+	PlainHost:  {scenario.Host, scenario.Runtime{Name: scenario.Shell}},
+	Systemd:    {scenario.Unit, scenario.Runtime{Name: scenario.Systemd}},
+	Docker:     {scenario.DockerRun, scenario.Runtime{Name: scenario.Docker, Version: "20.10.24"}},
+	Podman:     {scenario.PodmanRun, scenario.Runtime{Name: scenario.Podman}},
+	Kubernetes: {scenario.Kubernetes, scenario.Runtime{Name: scenario.Containerd}},
 }
 
 const factPortStart = "ip_unprivileged_port_start"

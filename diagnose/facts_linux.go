@@ -11,6 +11,7 @@ import (
 	"github.com/capwise/capwise/cred"
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/internal/sys"
+	"github.com/capwise/capwise/law"
 )
 
 // Self collects the facts about the calling thread, its program and its
@@ -18,7 +19,7 @@ import (
 // It reads /proc and takes tens of microseconds, so it is for failures and
 // reports, not for every bind.
 func Self() Facts {
-	c := collector{Facts{UID: os.Geteuid(), NetworkOwner: OwnerUnknown, PortStart: DefaultPortStart}}
+	c := collector{Facts{UID: os.Geteuid(), NetworkOwner: OwnerUnknown, PortStart: law.DefaultPortStart}}
 	c.network()
 	c.thread()
 	c.file()
@@ -70,11 +71,9 @@ func (c *collector) thread() {
 	}
 	bits, err := sys.Securebits()
 	if c.have("securebits", err) {
-		c.facts.NoRoot = bits&secbitNoRoot != 0
+		c.facts.NoRoot = bits&int(cred.NoRoot) != 0
 	}
 }
-
-const secbitNoRoot = 1 // SECBIT_NOROOT of <linux/securebits.h>
 
 func (c *collector) file() {
 	const exe = "/proc/self/exe"

@@ -82,7 +82,7 @@ var Behaviours = []Behaviour{
 	{Runtime: CRIO, Default: crio, KeepsPermitted: true, PortStart: law.DefaultPortStart, Source: "cri-o#10050"},
 	{Runtime: Systemd, Default: capset.All, PortStart: law.DefaultPortStart, Source: "systemd.exec(5)", Seen: "252.38"},
 	{Runtime: RunC, KeepsPermitted: true, PortStart: law.DefaultPortStart, Source: "OCI runtime specification, process.capabilities", Seen: "1.1.5"},
-	{Runtime: Shell, Default: capset.All, KeepsPermitted: true, PortStart: law.DefaultPortStart, Source: "capabilities(7)"},
+	{Runtime: Shell, Default: capset.All, PortStart: law.DefaultPortStart, Source: "capabilities(7)"},
 }
 
 // Behaviour returns what the runtime does in its version.

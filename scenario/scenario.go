@@ -32,6 +32,10 @@ type Start struct {
 	// Notes is what the reader should know about how the source was read: what
 	// was assumed, is ambiguous or was not understood. One line each.
 	Notes []string
+	// Running is the credentials of a program that runs already; nil before it is
+	// started. Settings then are what it was started with, as far as that can be
+	// told: nothing permitted.
+	Running *law.Task
 	// Refused is why the runtime does not start the program at all, whatever the
 	// kernel would say; nil where it does.
 	Refused *Refusal
@@ -114,6 +118,9 @@ type Settings struct {
 	Given      *cred.Sets
 	Securebits cred.Securebits
 	NoNewPrivs bool
+	// NoNewPrivsImplied says that no_new_privs comes with another setting, and
+	// cannot be turned off by itself.
+	NoNewPrivsImplied bool
 	// Nosuid says that the runtime mounts everything nosuid.
 	Nosuid bool
 	// UserNamespace says that the program runs in a user namespace of its own.

@@ -1,0 +1,146 @@
+package diagnose
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"github.com/capwise/capwise/law"
+	"github.com/capwise/capwise/scenario"
+)
+
+// Remedy is a set of changes that make a start work.
+type Remedy struct {
+	Changes []Change
+	// How is the changes in the notation of the start's source.
+	How string
+	// Verified says that the law finds the changed start to work.
+	Verified bool
+	// Withheld is why the platform's policy forbids it; "" where it does not.
+	Withheld string
+	// Start is the changed start.
+	Start *scenario.Start
+}
+
+// Change returns the identifiers of the changes, joined by "+".
+func (r Remedy) Change() string {
+	ids := make([]string, len(r.Changes))
+	for i, c := range r.Changes {
+		ids[i] = c.String()
+	}
+	return strings.Join(ids, "+")
+}
+
+// Privilege says what the remedy gives, and to whom: that of its greatest change.
+func (r Remedy) Privilege() string {
+	privilege := changeTexts[ChangePort].privilege
+	for _, c := range r.Changes {
+		if c.Privilege() != privilege {
+			privilege = c.Privilege()
+		}
+	}
+	return privilege
+}
+
+// Policy says why the platform forbids a changed start, or "".
+type Policy func(*scenario.Start, []Change) string
+
+// most is how many remedies are worth reading.
+const most = 6
+
+// Remedies returns changes after which the start works, each judged again by the
+// law, least privilege first. None contains another. Those that the policy
+// forbids say why, and come last; a nil policy forbids nothing.
+func Remedies(k law.Kernel, s *scenario.Start, j *Judgement, policy Policy) []Remedy {
+	if j.OK() {
+		return nil
+	}
+	p := newPatient(s, j)
+	var single []Change
+	for c := range numChanges {
+		if p.apply(c, clone(s)) && how(c, p) != "" {
+			single = append(single, c)
+		}
+	}
+	var found []Remedy
+	for size := 1; size <= 3; size++ {
+		combinations(single, size, func(changes []Change) {
+			if r, ok := p.try(k, changes, found); ok {
+				found = append(found, r)
+			}
+		})
+		if size >= 2 && len(found) > 0 {
+			break
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Remedy) int { return compare(a.Changes, b.Changes) })
+	return p.finish(found, policy)
+}
+
+// try judges the start with the changes, unless fewer of them will do.
+func (p *patient) try(k law.Kernel, changes []Change, found []Remedy) (Remedy, bool) {
+	for _, f := range found {
+		if containsAll(changes, f.Changes) {
+			return Remedy{}, false
+		}
+	}
+	s := clone(p.start)
+	for _, c := range changes {
+		p.apply(c, s)
+	}
+	after := Judge(k, s)
+	if !after.OK() {
+		return Remedy{}, false
+	}
+	return Remedy{Changes: slices.Clone(changes), Verified: true, Start: s}, true
+}
+
+// finish words the remedies, and asks the policy about them.
+func (p *patient) finish(found []Remedy, policy Policy) []Remedy {
+	var offered, withheld []Remedy
+	for _, r := range found {
+		parts := make([]string, len(r.Changes))
+		for i, c := range r.Changes {
+			parts[i] = how(c, p)
+		}
+		r.How = strings.Join(parts, ", and ")
+		if policy != nil {
+			r.Withheld = policy(r.Start, r.Changes)
+		}
+		if r.Withheld != "" {
+			withheld = append(withheld, r)
+		} else {
+			offered = append(offered, r)
+		}
+	}
+	return append(offered[:min(len(offered), most)], withheld[:min(len(withheld), most)]...)
+}
+
+// compare orders by the greatest change, then by the number, then by the others.
+func compare(a, b []Change) int {
+	return cmp.Or(cmp.Compare(slices.Max(a), slices.Max(b)), cmp.Compare(len(a), len(b)), slices.Compare(a, b))
+}
+
+func containsAll(all, some []Change) bool {
+	for _, c := range some {
+		if !slices.Contains(all, c) {
+			return false
+		}
+	}
+	return true
+}
+
+// combinations calls fn with each choice of n of the changes, in their order.
+func combinations(changes []Change, n int, fn func([]Change)) {
+	var choose func(from int, chosen []Change)
+	choose = func(from int, chosen []Change) {
+		if len(chosen) == n {
+			fn(chosen)
+			return
+		}
+		for i := from; i < len(changes); i++ {
+			choose(i+1, append(chosen, changes[i]))
+		}
+	}
+	choose(0, make([]Change, 0, n))
+}
