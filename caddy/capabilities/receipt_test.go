@@ -73,7 +73,7 @@ var bind = capset.Of(capset.NetBindService)
 func TestText(t *testing.T) {
 	got := newReceipt(facts(0, 0), parse(t, "tcp/:80", "tcp/:8080", "unix//run/caddy.sock", "tcpx/:80")).text()
 	const needs = "port 80 needs CAP_NET_BIND_SERVICE here (net.ipv4.ip_unprivileged_port_start is 1024), and CAP_NET_BIND_SERVICE is not in the bounding set"
-	const remedy = "start it from where CAP_NET_BIND_SERVICE is still in the bounding set, and setcap cap_net_bind_service=p /usr/bin/caddy"
+	const remedy = "sudo setcap cap_net_bind_service=p /usr/bin/caddy, and start it from where CAP_NET_BIND_SERVICE is still in the bounding set"
 	want := "" +
 		"FAIL  tcp/:80               http.servers.srv0  " + needs + "; remedy: " + remedy + "\n" +
 		"ok    tcp/:8080             http.servers.srv0  port 8080 needs no capability\n" +

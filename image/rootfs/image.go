@@ -1,0 +1,116 @@
+package rootfs
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/capwise/capwise/scenario"
+)
+
+// Image is an image's configuration and files.
+type Image struct {
+	// Config is what the image says about its program.
+	Config scenario.ImageConfig
+	name   string
+	tree   tree
+}
+
+var _ scenario.Files = (*Image)(nil)
+
+// New reads the layers of an image. The name is for messages.
+func New(img v1.Image, name string) (*Image, error) {
+	config, err := img.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	layers, err := img.Layers()
+	if err != nil {
+		return nil, err
+	}
+	out := &Image{Config: programOf(config.Config), name: name, tree: tree{}}
+	for i, l := range layers {
+		if err := out.tree.add(l); err != nil {
+			return nil, fmt.Errorf("layer %d of %d: %w", i+1, len(layers), err)
+		}
+	}
+	return out, nil
+}
+
+func programOf(c v1.Config) scenario.ImageConfig {
+	out := scenario.ImageConfig{User: c.User, Entrypoint: c.Entrypoint, Cmd: c.Cmd, WorkDir: c.WorkingDir}
+	for _, v := range c.Env {
+		if p, ok := strings.CutPrefix(v, "PATH="); ok {
+			out.Path = p
+		}
+	}
+	for port := range c.ExposedPorts {
+		out.Exposed = append(out.Exposed, port)
+	}
+	slices.Sort(out.Exposed)
+	return out
+}
+
+// String implements [scenario.Files].
+func (i *Image) String() string { return "image " + i.name }
+
+// Stat implements [scenario.Files].
+func (i *Image) Stat(name string) (scenario.FileInfo, error) {
+	at, e, err := i.tree.resolve(name)
+	if err != nil {
+		return scenario.FileInfo{}, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	return scenario.FileInfo{Path: at, Mode: e.mode, UID: e.uid, GID: e.gid, Caps: e.caps}, nil
+}
+
+// Head implements [scenario.Files]. It knows the beginning of scripts and of the
+// files of users and groups; of others, the first bytes.
+func (i *Image) Head(name string, n int) ([]byte, error) {
+	_, e, err := i.tree.resolve(name)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	return e.head[:min(n, len(e.head))], nil
+}
+
+// mostLinks is how many symbolic links the kernel follows (MAXSYMLINKS).
+const mostLinks = 40
+
+// resolve follows symbolic links to a file.
+func (t tree) resolve(name string) (string, *entry, error) {
+	left := path.Clean("/" + name)
+	at := "/"
+	for links := 0; left != ""; {
+		part, rest, _ := strings.Cut(strings.TrimPrefix(left, "/"), "/")
+		left = rest
+		if part == "" {
+			continue
+		}
+		next := path.Join(at, part)
+		e := t[next]
+		if e == nil {
+			return "", nil, fs.ErrNotExist
+		}
+		if e.mode&fs.ModeSymlink == 0 {
+			at = next
+			continue
+		}
+		if links++; links > mostLinks {
+			return "", nil, fmt.Errorf("more than %d symbolic links", mostLinks)
+		}
+		if !path.IsAbs(e.link) {
+			left = path.Join(at, e.link, left)
+		} else {
+			left = path.Join(e.link, left)
+		}
+		at = "/"
+	}
+	if at == "/" {
+		return at, &entry{mode: fs.ModeDir | 0o755}, nil
+	}
+	return at, t[at], nil
+}

@@ -1,0 +1,254 @@
+package scenario
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+
+	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/filecap"
+)
+
+// ImageConfig is what an image says about the program it is for.
+type ImageConfig struct {
+	User            string
+	Entrypoint, Cmd []string
+	Path            string // PATH of its environment
+	WorkDir         string
+	Exposed         []string // such as "80/tcp"
+}
+
+// Given is what the reader says, and thereby overrides what is found.
+type Given struct {
+	// FileCaps is the capabilities of the program's file, nil if not said.
+	FileCaps *filecap.Caps
+	// Listens replaces the addresses found, if there are any.
+	Listens []Listen
+	// Awareness is "" if not said.
+	Awareness Awareness
+}
+
+// causes of [Refusal] that Resolve finds; package diagnose has them all.
+const (
+	causeNotFound      = "not-found"
+	causeNotExecutable = "not-executable"
+	causeUnknownUser   = "unknown-user"
+	causeRunAsNonRoot  = "run-as-non-root"
+)
+
+// Resolve looks up what s asks for by name: the user, the program with all that
+// is executed before it, and the ports. files is nil where there is no file
+// system to look in. What cannot be found, and would keep the runtime from
+// starting the program, becomes s.Refused; what can only be guessed, a note.
+func Resolve(s *Start, files Files, image ImageConfig, given Given) {
+	r := resolver{start: s, files: files, image: image, given: given}
+	if files != nil {
+		r.users = readAccounts(files)
+	}
+	r.user()
+	r.program()
+	r.listens()
+	r.awareness()
+}
+
+type resolver struct {
+	start *Start
+	files Files
+	users accounts
+	image ImageConfig
+	given Given
+}
+
+func (r *resolver) refuse(cause, format string, args ...any) {
+	if r.start.Refused == nil {
+		r.start.Refused = &Refusal{Cause: cause, Reason: fmt.Sprintf(format, args...)}
+	}
+}
+
+// user completes the ids of the settings.
+func (r *resolver) user() {
+	s := r.start
+	name := s.Request.User
+	if name == "" {
+		name = r.image.User
+	}
+	user, group, hasGroup := strings.Cut(name, ":")
+	if user != "" {
+		a, err := r.lookUp(user)
+		if err != nil {
+			r.refuse(causeUnknownUser, "%v", err)
+		}
+		s.Settings.UID, s.Settings.GID = a.uid, a.gid
+	}
+	if hasGroup {
+		gid, err := r.users.groupID(group)
+		if err != nil && r.files != nil {
+			r.refuse(causeUnknownUser, "%v", err)
+		}
+		s.Settings.GID = gid
+	}
+	for _, g := range s.Request.Groups {
+		if gid, err := r.users.groupID(g); err == nil {
+			s.Settings.Groups = append(s.Settings.Groups, gid)
+		}
+	}
+	if s.Request.NonRoot && s.Settings.UID == 0 {
+		r.refuse(causeRunAsNonRoot, "runAsNonRoot is set, and the program would run as root")
+	}
+}
+
+// somebody stands for a user whose number is not known, but who is not root.
+const somebody = 65532
+
+func (r *resolver) lookUp(user string) (account, error) {
+	if r.files != nil {
+		return r.users.user(user)
+	}
+	if n, err := strconv.ParseUint(user, 10, 32); err == nil {
+		return account{uid: uint32(n)}, nil
+	}
+	if user == "root" {
+		return account{}, nil
+	}
+	r.start.Note(fmt.Sprintf("user %q: without its image the number is not known; taken for a user other than root", user))
+	return account{somebody, somebody}, nil
+}
+
+// program finds what is executed.
+func (r *resolver) program() {
+	s := r.start
+	entrypoint, args := s.Request.Entrypoint, s.Request.Args
+	if entrypoint == nil {
+		entrypoint = r.image.Entrypoint
+		if args == nil {
+			args = r.image.Cmd
+		}
+	}
+	s.Program.Args = append(append([]string(nil), entrypoint...), args...)
+	if len(s.Program.Chain) > 0 { // a source that knows it already
+		r.useFileCaps()
+		return
+	}
+	if r.files != nil && len(s.Program.Args) > 0 {
+		w := walk{resolver: r, search: r.search()}
+		if s.Request.Init {
+			s.Program.Chain = append(s.Program.Chain, Step{Path: "/sbin/docker-init"})
+		}
+		if err := w.execute(s.Program.Args, 0); err != nil {
+			r.refuseProgram(s.Program.Args[0], err)
+		}
+		s.Program.Evidence = r.files.String()
+	}
+	r.unknownProgram()
+	r.useFileCaps()
+}
+
+func (r *resolver) search() string {
+	switch {
+	case r.start.Request.Path != "":
+		return r.start.Request.Path
+	case r.image.Path != "":
+		return r.image.Path
+	default:
+		return DefaultPath
+	}
+}
+
+func (r *resolver) refuseProgram(name string, err error) {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		r.refuse(causeNotExecutable, "%s in %s is not executable", name, r.files)
+	case errors.Is(err, errNotFound), errors.Is(err, fs.ErrNotExist):
+		r.refuse(causeNotFound, "%s is not in %s", name, r.files)
+	default:
+		r.start.Note(fmt.Sprintf("%s in %s: %v", name, r.files, err))
+	}
+}
+
+// unknownProgram stands in where there is nothing to look the program up in.
+func (r *resolver) unknownProgram() {
+	s := r.start
+	if len(s.Program.Chain) > 0 || r.start.Refused != nil {
+		return
+	}
+	name := s.Request.Image
+	if len(s.Program.Args) > 0 {
+		name = s.Program.Args[0]
+	}
+	s.Program.Chain = []Step{{Path: name}}
+	if s.Request.Init {
+		s.Program.Chain = []Step{{Path: "/sbin/docker-init"}, {Path: name}}
+	}
+	if r.given.FileCaps == nil {
+		s.Note("what the image executes is not known, so its file is taken to carry no capabilities; --image or --file-caps says more")
+	}
+}
+
+func (r *resolver) useFileCaps() {
+	s := r.start
+	if r.given.FileCaps == nil || len(s.Program.Chain) == 0 {
+		return
+	}
+	last := s.Program.Last()
+	last.File.Caps, last.File.Malformed, last.File.Foreign = *r.given.FileCaps, false, false
+	s.Program.Evidence = "--file-caps"
+}
+
+// listens completes the addresses.
+func (r *resolver) listens() {
+	s := r.start
+	if len(r.given.Listens) > 0 {
+		s.Listens = r.given.Listens
+		return
+	}
+	for _, e := range r.image.Exposed {
+		l, err := ParseExposed(e)
+		if err != nil {
+			s.Note(fmt.Sprintf("EXPOSE %q of the image: %v", e, err))
+			continue
+		}
+		l.From = "EXPOSE of the image"
+		s.AddListen(l)
+	}
+}
+
+// AddListen adds an address unless the port is there already.
+func (s *Start) AddListen(l Listen) {
+	for _, have := range s.Listens {
+		if have.Port == l.Port && have.Network == l.Network {
+			return
+		}
+	}
+	s.Listens = append(s.Listens, l)
+}
+
+// ParseExposed reads a port as images expose it: "80", "80/tcp", "53/udp".
+func ParseExposed(text string) (Listen, error) {
+	number, network, _ := strings.Cut(text, "/")
+	if network == "" {
+		network = "tcp"
+	}
+	port, err := strconv.ParseUint(number, 10, 16)
+	if err != nil {
+		return Listen{}, fmt.Errorf("%q is not a port", number)
+	}
+	return Listen{Network: network, Address: ":" + number, Port: int(port)}, nil
+}
+
+// awareness says whether the program raises by itself: as the reader says, or
+// else by the file, which carries a merely permitted capability only for a
+// program that raises it.
+func (r *resolver) awareness() {
+	p := &r.start.Program
+	switch {
+	case r.given.Awareness != "":
+		p.Awareness = r.given.Awareness
+	case p.Awareness != "" || len(p.Chain) == 0:
+	case p.Last().File.Caps.Permitted.Has(capset.NetBindService) && !p.Last().File.Caps.Effective:
+		p.Awareness = Aware
+	default:
+		p.Awareness = Dumb
+	}
+}
