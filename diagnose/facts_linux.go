@@ -84,9 +84,7 @@ func (c *collector) file() {
 	switch {
 	case err == nil:
 		c.facts.File = &caps
-		// The kernel shows an attribute that counts in this namespace as V2,
-		// or as V3 with root id 0 (cap_inode_getsecurity).
-		c.facts.FileForeign = caps.Revision == filecap.V3 && caps.RootID != 0
+		c.facts.FileForeign = caps.Foreign()
 	case errors.Is(err, filecap.ErrNone), errors.Is(err, syscall.ENOTSUP):
 		// known: it has none
 	case errors.Is(err, syscall.EOVERFLOW):

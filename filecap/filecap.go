@@ -76,11 +76,16 @@ func (c Caps) State() capset.State {
 
 // String returns what "getcap -n" prints behind the file's name.
 func (c Caps) String() string {
-	if c.Revision == V3 && c.RootID != 0 {
+	if c.Foreign() {
 		return fmt.Sprintf("%s [rootid=%d]", c.State(), c.RootID)
 	}
 	return c.State().String()
 }
+
+// Foreign reports whether capabilities that [Get] read count in another user
+// namespace than the reader's only: what counts here, the kernel shows as V2, or
+// as V3 with root id 0 (cap_inode_getsecurity of security/commoncap.c).
+func (c Caps) Foreign() bool { return c.Revision == V3 && c.RootID != 0 }
 
 // MarshalText returns what [Caps.String] returns, for reports.
 func (c Caps) MarshalText() ([]byte, error) { return []byte(c.String()), nil }

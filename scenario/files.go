@@ -27,24 +27,19 @@ type FileInfo struct {
 	// Path is where the file lies after symbolic links.
 	Path string
 	Mode fs.FileMode
-	UID  uint32
-	GID  uint32
-	// Caps is the raw attribute security.capability; nil for none.
-	Caps   []byte
-	Nosuid bool
-	// Foreign says that Caps counts in another user namespace only.
-	Foreign bool
+	File law.File
 }
 
-// file returns what execve(2) looks at.
-func (i FileInfo) file() law.File {
+// FileOf returns what execve(2) looks at on a file with the mode and owner; raw
+// is its attribute security.capability, nil for none.
+func FileOf(mode fs.FileMode, uid, gid uint32, raw []byte) law.File {
 	const groupExecute = 0o010
 	f := law.File{
-		SetUID: i.Mode&fs.ModeSetuid != 0, SetGID: i.Mode&fs.ModeSetgid != 0 && i.Mode&groupExecute != 0,
-		UID: i.UID, GID: i.GID, Nosuid: i.Nosuid, Foreign: i.Foreign,
+		SetUID: mode&fs.ModeSetuid != 0, SetGID: mode&fs.ModeSetgid != 0 && mode&groupExecute != 0,
+		UID: uid, GID: gid,
 	}
-	if i.Caps != nil {
-		caps, err := filecap.Parse(i.Caps)
+	if raw != nil {
+		caps, err := filecap.Parse(raw)
 		f.Caps, f.Malformed = caps, err != nil
 	}
 	return f
@@ -85,6 +80,41 @@ func find(files Files, name, search, workDir string) (FileInfo, error) {
 		}
 	}
 	return FileInfo{}, fmt.Errorf("%q: %w", name, errNotFound)
+}
+
+// mostLinks is how many symbolic links the kernel follows (MAXSYMLINKS of
+// fs/namei.c).
+const mostLinks = 40
+
+// FollowLinks returns where the absolute name leads below a root of its own,
+// whose symbolic links mean files below that root. readlink returns the target
+// of a symbolic link, "" for another file, and an error where there is none.
+func FollowLinks(name string, readlink func(string) (string, error)) (string, error) {
+	left, at := path.Clean("/"+name), "/"
+	for links := 0; left != ""; {
+		part, rest, _ := strings.Cut(strings.TrimPrefix(left, "/"), "/")
+		left = rest
+		if part == "" {
+			continue
+		}
+		next := path.Join(at, part)
+		target, err := readlink(next)
+		if err != nil {
+			return "", err
+		}
+		if target == "" {
+			at = next
+			continue
+		}
+		if links++; links > mostLinks {
+			return "", fmt.Errorf("more than %d symbolic links", mostLinks)
+		}
+		if !path.IsAbs(target) {
+			target = path.Join(at, target)
+		}
+		left, at = path.Join(target, left), "/"
+	}
+	return at, nil
 }
 
 // interpreter returns the words after #! of a script, nil for another file.

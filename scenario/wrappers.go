@@ -14,8 +14,7 @@ type walk struct {
 	uid    *uint32 // to which the program before changed
 }
 
-// deepest is how many programs may come before the one that listens. The kernel
-// itself follows five interpreters.
+// deepest is how many programs may come before the one that listens.
 const deepest = 8
 
 // scriptSize is how much of an entrypoint is read to see what it executes.
@@ -47,14 +46,14 @@ func (w *walk) execute(args []string, depth int) error {
 
 func (w *walk) add(info FileInfo) {
 	p := &w.start.Program
-	p.Chain = append(p.Chain, Step{Path: info.Path, File: info.file(), UID: w.uid})
+	p.Chain = append(p.Chain, Step{Path: info.Path, File: info.File, UID: w.uid})
 	w.uid = nil
 }
 
 // script follows a file with #!, for which the kernel executes the interpreter,
 // and whose own capabilities and set-id bits count for nothing.
 func (w *walk) script(words []string, name, text string, args []string, depth int) error {
-	info, err := find(w.files, words[0], w.search, w.image.WorkDir)
+	info, err := w.interpreterOf(words[0])
 	if err != nil {
 		return fmt.Errorf("interpreter of %s: %w", name, err)
 	}
@@ -65,6 +64,31 @@ func (w *walk) script(words []string, name, text string, args []string, depth in
 		return nil
 	}
 	return w.execute(next, depth+1)
+}
+
+// mostInterpreters is how many scripts may interpret each other (exec_binprm of
+// fs/exec.c).
+const mostInterpreters = 5
+
+// interpreterOf returns the program that interprets a script, which is the last
+// where interpreters are scripts themselves.
+func (w *walk) interpreterOf(name string) (FileInfo, error) {
+	for range mostInterpreters {
+		info, err := find(w.files, name, w.search, w.image.WorkDir)
+		if err != nil {
+			return FileInfo{}, err
+		}
+		head, err := w.files.Head(info.Path, scriptSize)
+		if err != nil {
+			return FileInfo{}, err
+		}
+		words := interpreter(head)
+		if words == nil {
+			return info, nil
+		}
+		name = words[0]
+	}
+	return FileInfo{}, fmt.Errorf("more than %d scripts interpret each other", mostInterpreters)
 }
 
 // execLine matches a line of a shell script that replaces the shell.

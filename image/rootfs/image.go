@@ -3,7 +3,6 @@ package rootfs
 import (
 	"fmt"
 	"io/fs"
-	"path"
 	"slices"
 	"strings"
 
@@ -64,7 +63,7 @@ func (i *Image) Stat(name string) (scenario.FileInfo, error) {
 	if err != nil {
 		return scenario.FileInfo{}, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
-	return scenario.FileInfo{Path: at, Mode: e.mode, UID: e.uid, GID: e.gid, Caps: e.caps}, nil
+	return scenario.FileInfo{Path: at, Mode: e.mode, File: scenario.FileOf(e.mode, e.uid, e.gid, e.caps)}, nil
 }
 
 // Head implements [scenario.Files]. It knows the beginning of scripts and of the
@@ -77,37 +76,20 @@ func (i *Image) Head(name string, n int) ([]byte, error) {
 	return e.head[:min(n, len(e.head))], nil
 }
 
-// mostLinks is how many symbolic links the kernel follows (MAXSYMLINKS).
-const mostLinks = 40
-
 // resolve follows symbolic links to a file.
 func (t tree) resolve(name string) (string, *entry, error) {
-	left := path.Clean("/" + name)
-	at := "/"
-	for links := 0; left != ""; {
-		part, rest, _ := strings.Cut(strings.TrimPrefix(left, "/"), "/")
-		left = rest
-		if part == "" {
-			continue
+	at, err := scenario.FollowLinks(name, func(name string) (string, error) {
+		switch e := t[name]; {
+		case e == nil:
+			return "", fs.ErrNotExist
+		case e.mode&fs.ModeSymlink != 0:
+			return e.link, nil
+		default:
+			return "", nil
 		}
-		next := path.Join(at, part)
-		e := t[next]
-		if e == nil {
-			return "", nil, fs.ErrNotExist
-		}
-		if e.mode&fs.ModeSymlink == 0 {
-			at = next
-			continue
-		}
-		if links++; links > mostLinks {
-			return "", nil, fmt.Errorf("more than %d symbolic links", mostLinks)
-		}
-		if !path.IsAbs(e.link) {
-			left = path.Join(at, e.link, left)
-		} else {
-			left = path.Join(e.link, left)
-		}
-		at = "/"
+	})
+	if err != nil {
+		return "", nil, err
 	}
 	if at == "/" {
 		return at, &entry{mode: fs.ModeDir | 0o755}, nil

@@ -1,0 +1,93 @@
+// Package hostfs lets package scenario look programs up in a directory of this
+// machine: its root, or the root file system of a container that lies below it.
+package hostfs
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/internal/sys"
+	"github.com/capwise/capwise/scenario"
+)
+
+// Files is the file system below a directory.
+type Files struct{ root string }
+
+var _ scenario.Files = Files{}
+
+// New returns the file system below root; "/" is that of the machine.
+func New(root string) Files { return Files{root} }
+
+// String implements [scenario.Files].
+func (f Files) String() string {
+	if f.root == "/" {
+		return "this machine"
+	}
+	return f.root
+}
+
+// real returns where the name lies on this machine, links followed.
+func (f Files) real(name string) (inside, outside string, err error) {
+	inside, err = scenario.FollowLinks(name, func(name string) (string, error) {
+		target, err := os.Readlink(filepath.Join(f.root, name))
+		if errors.Is(err, syscall.EINVAL) { // not a link
+			return "", nil
+		}
+		return target, err
+	})
+	return inside, filepath.Join(f.root, inside), err
+}
+
+// Stat implements [scenario.Files].
+func (f Files) Stat(name string) (scenario.FileInfo, error) {
+	inside, outside, err := f.real(name)
+	if err != nil {
+		return scenario.FileInfo{}, err
+	}
+	info, err := os.Lstat(outside)
+	if err != nil {
+		return scenario.FileInfo{}, err
+	}
+	owner := info.Sys().(*syscall.Stat_t) // what Lstat returns on Linux
+	file := scenario.FileOf(info.Mode(), owner.Uid, owner.Gid, nil)
+	switch caps, err := filecap.Get(outside); {
+	case err == nil:
+		file.Caps, file.Foreign = caps, caps.Foreign()
+	case errors.Is(err, filecap.ErrFormat):
+		file.Malformed = true
+	case errors.Is(err, syscall.EOVERFLOW): // hidden, since its root has no id here
+		file.Caps.Revision, file.Foreign = filecap.V3, true
+	case !errors.Is(err, filecap.ErrNone) && !errors.Is(err, syscall.ENOTSUP):
+		return scenario.FileInfo{}, err
+	}
+	if file.Nosuid, err = sys.MountedNosuid(outside); err != nil {
+		return scenario.FileInfo{}, &fs.PathError{Op: "statfs", Path: outside, Err: err}
+	}
+	return scenario.FileInfo{Path: inside, Mode: info.Mode(), File: file}, nil
+}
+
+// Head implements [scenario.Files].
+func (f Files) Head(name string, n int) (_ []byte, err error) {
+	_, outside, err := f.real(name)
+	if err != nil {
+		return nil, err
+	}
+	// Not a FIFO, which would keep the caller waiting.
+	if info, err := os.Lstat(outside); err != nil || !info.Mode().IsRegular() {
+		return nil, err
+	}
+	file, err := os.Open(outside)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, nil // may be executable all the same, and is no script then
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }() // opened for reading
+	return io.ReadAll(io.LimitReader(file, int64(n)))
+}
