@@ -105,11 +105,17 @@ func (x *exec) fileCaps() Errno {
 		x.apply(FileCapsForeign)
 		return OK
 	}
-	x.hasCaps, x.effective = true, f.Caps.Effective
-	x.new.Permitted = x.old.Bounding&f.Caps.Permitted | x.old.Inheritable&f.Caps.Inheritable
+	return x.knownCaps(f.Caps.Permitted&x.kernel.known(), f.Caps.Inheritable&x.kernel.known())
+}
+
+// knownCaps is bprm_caps_from_vfs_caps of security/commoncap.c, with what the
+// kernel knows of F.p and F.i (the end of get_vfs_caps_from_disk).
+func (x *exec) knownCaps(permitted, inheritable capset.Set) Errno {
+	x.hasCaps, x.effective = true, x.file.Caps.Effective
+	x.new.Permitted = x.old.Bounding&permitted | x.old.Inheritable&inheritable
 	x.apply(FileCaps)
-	if !x.new.Permitted.Contains(f.Caps.Permitted) {
-		if f.Caps.Effective {
+	if !x.new.Permitted.Contains(permitted) {
+		if x.effective {
 			x.apply(FileCapsDumb)
 			return EPERM
 		}

@@ -59,6 +59,16 @@ type Kernel struct {
 	SuidDumpable uint8
 	// NoFileCaps says that the kernel was booted with no_file_caps.
 	NoFileCaps bool
+	// Known holds the capabilities that the kernel knows; it does not see others
+	// in a file. Empty stands for those that have a name.
+	Known capset.Set
+}
+
+func (k *Kernel) known() capset.Set {
+	if k.Known == 0 {
+		return capset.All
+	}
+	return k.Known
 }
 
 // SetIDRule says what counts as a change of ids at execve(2). The two differ
@@ -72,6 +82,14 @@ const (
 	// SetIDByReal compares with the old real ids. Linux 6.12 and older do.
 	SetIDByReal
 )
+
+// String returns "by-effective-id" or "by-real-id".
+func (r SetIDRule) String() string {
+	if r == SetIDByReal {
+		return "by-real-id"
+	}
+	return "by-effective-id"
+}
 
 // Errno is the answer of a system call.
 type Errno uint8
