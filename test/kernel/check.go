@@ -3,6 +3,7 @@ package kernelcheck
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"runtime"
 	"sync"
@@ -12,8 +13,9 @@ import (
 
 // Options says how much is checked.
 type Options struct {
-	// Random is how many cases are drawn from all parts together; 0 stands for
-	// all of them.
+	// Random is how many cases are compared that are drawn by Seed, half of them
+	// from the product of all choices, which is too large to be gone through; 0
+	// stands for all cases of all other parts.
 	Random int
 	Seed   uint64
 	// Part and Parts: only every Parts-th start is taken, from number Part on.
@@ -48,7 +50,8 @@ type Report struct {
 	Counts
 	Kernel law.Kernel
 	Sweeps []SweepCounts
-	Shown  []string // the first mismatches, in full
+	Rules  map[law.Rule]int // how many cases each rule had a say in
+	Shown  []string         // the first mismatches, in full
 }
 
 // SweepCounts is the counts of one part.
@@ -92,17 +95,17 @@ func (c *checker) run() error {
 	if c.shelf, err = newShelf(c.Dir); err != nil {
 		return err
 	}
-	all, err := sweeps(c.shelf)
+	all, err := c.sweeps()
 	if err != nil {
 		return err
 	}
 	if c.report.Kernel, err = c.findKernel(); err != nil {
 		return err
 	}
-	plans := c.plan(all)
+	c.report.Rules = map[law.Rule]int{}
 	for i, s := range all {
 		c.report.Sweeps = append(c.report.Sweeps, SweepCounts{Name: s.name})
-		if err := c.sweep(i, s, plans[i]); err != nil {
+		if err := c.sweep(i, s, c.plan(i, s)); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		c.report.add(c.report.Sweeps[i].Counts)
@@ -116,25 +119,16 @@ type job struct {
 	trials []trial
 }
 
-// plan says which jobs each sweep has.
-func (c *checker) plan(all []sweep) []func(yield func(job) bool) {
-	plans := make([]func(func(job) bool), len(all))
-	total := 0
-	for _, s := range all {
-		total += s.cases()
+// plan says which jobs a sweep has.
+func (c *checker) plan(index int, s sweep) iter.Seq[job] {
+	if c.Random == 0 {
+		return c.every(s)
 	}
-	for i, s := range all {
-		if c.Random == 0 {
-			plans[i] = c.every(s)
-			continue
-		}
-		plans[i] = c.some(s, uint64(i), int(float64(c.Random)*float64(s.cases())/float64(total))+1)
-	}
-	return plans
+	return c.some(index, s)
 }
 
 // every yields each start of this part with all trials.
-func (c *checker) every(s sweep) func(func(job) bool) {
+func (c *checker) every(s sweep) iter.Seq[job] {
 	return func(yield func(job) bool) {
 		for n := c.Part; n < s.starts.size(); n += max(c.Parts, 1) {
 			if !yield(job{n, s.trials}) {
@@ -144,14 +138,22 @@ func (c *checker) every(s sweep) func(func(job) bool) {
 	}
 }
 
-// some yields random starts with a few random trials each, cases in all.
-func (c *checker) some(s sweep, stream uint64, cases int) func(func(job) bool) {
+// randomTrials is how many cases are drawn for one random start.
+const randomTrials = 8
+
+// some yields random starts with a few random trials each, until enough cases
+// were compared.
+func (c *checker) some(index int, s sweep) iter.Seq[job] {
+	want := max(int(s.weight*float64(c.Random)), randomTrials)
 	return func(yield func(job) bool) {
-		random := rand.New(rand.NewPCG(c.Seed, stream))
-		each := min(randomTrials, len(s.trials))
-		for range (cases + each - 1) / each {
+		random := rand.New(rand.NewPCG(c.Seed, uint64(index)))
+		// A start is legal now and then, so this ends much earlier.
+		for range 100 * want {
+			if c.compared(index) >= want {
+				return
+			}
 			j := job{start: random.IntN(s.starts.size())}
-			for range each {
+			for range min(randomTrials, len(s.trials)) {
 				j.trials = append(j.trials, s.trials[random.IntN(len(s.trials))])
 			}
 			if !yield(j) {
@@ -161,11 +163,14 @@ func (c *checker) some(s sweep, stream uint64, cases int) func(func(job) bool) {
 	}
 }
 
-// randomTrials is how many cases are drawn for one random start.
-const randomTrials = 8
+func (c *checker) compared(index int) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.report.Sweeps[index].Compared
+}
 
 // sweep runs the jobs of one sweep on all workers.
-func (c *checker) sweep(index int, s sweep, jobs func(func(job) bool)) (err error) {
+func (c *checker) sweep(index int, s sweep, jobs iter.Seq[job]) (err error) {
 	work := make(chan job, 16)
 	failed := make(chan error, max(c.Workers, 1))
 	stop := make(chan struct{})
@@ -186,14 +191,7 @@ func (c *checker) sweep(index int, s sweep, jobs func(func(job) bool)) (err erro
 		})
 	}
 	if err == nil {
-		jobs(func(j job) bool {
-			select {
-			case work <- j:
-				return true
-			case <-stop:
-				return false
-			}
-		})
+		feed(jobs, work, stop)
 	}
 	close(work)
 	workers.Wait()
@@ -202,6 +200,17 @@ func (c *checker) sweep(index int, s sweep, jobs func(func(job) bool)) (err erro
 		err = errors.Join(err, e)
 	}
 	return err
+}
+
+// feed hands out the jobs until a worker has failed.
+func feed(jobs iter.Seq[job], work chan<- job, stop <-chan struct{}) {
+	for j := range jobs {
+		select {
+		case work <- j:
+		case <-stop:
+			return
+		}
+	}
 }
 
 // worker lets one agent do jobs until there are no more.
@@ -273,12 +282,15 @@ func (c *checker) compare(s *sweep, w wish, t trial, r reply, counts *Counts) {
 	from.task.Tracer, from.task.SharedFS = w.Tracer, w.SharedFS
 	want, rules := t.predict(c.Model, from)
 	counts.Compared++
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for r := range rules.All() {
+		c.report.Rules[r]++
+	}
 	if got == want {
 		return
 	}
 	counts.Mismatches++
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if len(c.report.Shown) < maxShown {
 		c.report.Shown = append(c.report.Shown, describe(s, from, t, got, want, rules))
 	}

@@ -15,7 +15,7 @@ func bindSweeps() []sweep {
 		for _, r := range networkRooms(start) {
 			all = append(all, sweep{fmt.Sprintf("bind from %d, %s", start, r.name), r, opBind, space{
 				caps: []capset.Cap{first}, uids: combinations(root, user)[:8], noNewPrivs: both,
-			}, ports(start)})
+			}, ports(start), 0})
 		}
 	}
 	return all

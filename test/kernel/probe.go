@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/law"
 )
@@ -31,8 +32,10 @@ func (c *checker) findKernel() (k law.Kernel, err error) {
 	}
 	defer func() { err = errors.Join(err, p.leave()) }()
 
+	k.Known = known(p.own)
+
 	// Whether an effective id that already differs from the real one counts as
-	// a change shows in AT_SECURE's cousin, the ambient set.
+	// a change shows in whether the ambient set is cleared.
 	ambient := space{uids: [][4]uint32{{user, other, other, other}}}.at(0)
 	for _, set := range []*uint64{&ambient.Creds.Permitted, &ambient.Creds.Inheritable, &ambient.Creds.Ambient, &ambient.Creds.Bounding} {
 		*set = uint64(universe)
@@ -49,6 +52,9 @@ func (c *checker) findKernel() (k law.Kernel, err error) {
 	k.NoFileCaps = err == nil && after.Permitted == 0
 	return k, err
 }
+
+// known is the capabilities that the kernel knows.
+func known(s state) capset.Set { return capset.Set(1)<<(s.LastCap+1) - 1 }
 
 // one executes a program from a start that must be legal.
 func (p *process) one(w wish, path string) (creds, error) {

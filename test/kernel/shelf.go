@@ -54,8 +54,12 @@ func (p program) String() string {
 		on   bool
 		says string
 	}{
-		{f.setUID, "set-user-id"}, {f.setGID, "set-group-id"}, {f.noGroupExec, "no group execution"},
-		{f.unreadable, "unreadable"}, {p.nosuid, "on nosuid"}, {p.script, "through a script"},
+		{f.setUID, "set-user-id"},
+		{f.setGID, "set-group-id"},
+		{f.noGroupExec, "no group execution"},
+		{f.unreadable, "unreadable"},
+		{p.nosuid, "on nosuid"},
+		{p.script, "through a script"},
 	} {
 		if flag.on {
 			s += ", " + flag.says

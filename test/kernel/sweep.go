@@ -1,6 +1,8 @@
 package kernelcheck
 
 import (
+	"math"
+	"math/rand/v2"
 	"syscall"
 
 	"github.com/capwise/capwise/capset"
@@ -16,17 +18,22 @@ type sweep struct {
 	op     op
 	starts space
 	trials []trial
+	weight float64 // the share of random cases that are drawn from it
 }
 
 // cases is the number of cases, legal and illegal ones.
 func (s sweep) cases() int { return s.starts.size() * len(s.trials) }
 
-// sweeps lists all parts of the full check; they need the files on the shelf.
-func sweeps(s *shelf) ([]sweep, error) {
+// sweeps lists all parts of the check, and makes their files.
+func (c *checker) sweeps() ([]sweep, error) {
 	all := append(bindSweeps(), callSweeps()...)
-	for _, e := range execSweeps() {
+	executions := execSweeps()
+	if c.Random > 0 {
+		executions = append(executions, c.everythingSweeps()...)
+	}
+	for _, e := range executions {
 		for _, p := range e.programs {
-			path, err := s.put(p)
+			path, err := c.shelf.put(p)
 			if err != nil {
 				return nil, err
 			}
@@ -34,7 +41,25 @@ func sweeps(s *shelf) ([]sweep, error) {
 		}
 		all = append(all, e.sweep)
 	}
+	weigh(all)
 	return all, nil
+}
+
+// weigh gives half of the weight to the sweeps that have one, and shares out
+// the other half by size.
+func weigh(all []sweep) {
+	total, given := 0.0, 0.0
+	for _, s := range all {
+		given += s.weight
+		if s.weight == 0 {
+			total += math.Sqrt(float64(s.cases()))
+		}
+	}
+	for i, s := range all {
+		if s.weight == 0 {
+			all[i].weight = (1 - given) * math.Sqrt(float64(s.cases())) / total
+		}
+	}
 }
 
 // execSweep is a sweep of execve(2) before its files are made.
@@ -51,8 +76,11 @@ var (
 	rootOrUser     = combinations(root, user)
 	anyUser        = combinations(root, user, other)
 	anyGroup       = [][4]uint32{
-		{group, group, group, group}, {group, extra, group, extra}, {extra, group, group, group},
-		{group, group, extra, group}, {root, root, root, root},
+		{group, group, group, group},
+		{group, extra, group, extra},
+		{extra, group, group, group},
+		{group, group, extra, group},
+		{root, root, root, root},
 	}
 	anyTracer = []law.Tracer{law.NoTracer, law.TracerCapable, law.TracerUnprivileged}
 	anySetuid = []setuid{setuidNone, setuidPermitted, setuidEffective}
@@ -67,8 +95,31 @@ func execSweeps() []execSweep {
 		securebitSweep(inInitial), modeSweep(inInitial), unknownSweep(inInitial))
 }
 
+// everythingSweeps is the product of all choices, in each user namespace, with
+// some of its files: there would be too many.
+func (c *checker) everythingSweeps() []execSweep {
+	const files = 500
+	random := rand.New(rand.NewPCG(c.Seed, 1<<32))
+	var all []execSweep
+	for _, r := range []room{inInitial, inChild, inGrandchild} {
+		programs := programs(r.namespace, everyRevision(first, second),
+			[]owner{plain, setRoot, setUser, setOther, setGroup, setExtra, setGuest, setRootAndGuest, setStranger, setStrangerGroup}, both, both)
+		programs = append(programs, with(programs, func(f *file) { f.unreadable = true })...)
+		random.Shuffle(len(programs), func(i, j int) { programs[i], programs[j] = programs[j], programs[i] })
+		e := r.exec("everything", space{
+			caps: []capset.Cap{first, second}, setuid: anySetuid,
+			uids: withFS(anyUser, root, user, other), gids: withFS(anyGroup, group, extra, root),
+			groups: [][]uint32{nil, {extra}, {guest}, {extra, guest}}, securebits: everySecurebit, noNewPrivs: both,
+			tracers: anyTracer, sharedFS: both,
+		}, programs[:min(files, len(programs))])
+		e.weight = 1.0 / 6
+		all = append(all, e)
+	}
+	return all
+}
+
 func (r room) exec(name string, starts space, programs []program) execSweep {
-	return execSweep{sweep{name: name + ", " + r.name, room: r, starts: starts}, programs}
+	return execSweep{sweep{name: name + ", " + r.name, room: r, op: opExecute, starts: starts}, programs}
 }
 
 // fileSweep goes through all kinds of files, with one capability.
@@ -85,9 +136,12 @@ func fileSweep(r room) execSweep {
 // twoCapsSweep goes through two capabilities and what a file says about them.
 func twoCapsSweep(r room) execSweep {
 	caps := append([]filecap.Caps{noCaps}, attributes(filecap.V2, 0, first, second)...)
+	for _, rootID := range []uint32{r.namespace.first, noRoot} {
+		caps = append(caps, attributes(filecap.V3, rootID, first, second)...)
+	}
 	return r.exec("two capabilities", space{
 		caps: []capset.Cap{first, second}, uids: rootOrUser, securebits: []uint32{0, noRootBit}, noNewPrivs: both,
-	}, programs(r.namespace, caps, []owner{plain, setRoot, setOther, setGuest}, []bool{false}, []bool{false}))
+	}, programs(r.namespace, caps, []owner{plain, setRoot, setOther, setGuest}, both, []bool{false}))
 }
 
 // unsafeSweep goes through what makes an execve(2) unsafe.
@@ -162,13 +216,13 @@ func callSweeps() []sweep {
 		all = append(all,
 			sweep{"setresuid, " + r.name, r, opSetresuid, space{
 				caps: []capset.Cap{first}, setuid: anySetuid, uids: anyUser, securebits: everyFlag,
-			}, changes},
+			}, changes, 0},
 			sweep{"make ambient, " + r.name, r, opMakeAmbient, space{
 				caps: []capset.Cap{first, second}, uids: rootOrUser[:1], securebits: everyFlag, noNewPrivs: both,
-			}, ambient},
+			}, ambient, 0},
 			sweep{"enter a user namespace, " + r.name, r, opEnterUserns, space{
 				caps: []capset.Cap{first}, uids: [][4]uint32{{}, {user, user, user, user}}, securebits: everyFlag, noNewPrivs: both,
-			}, []trial{entering{}}})
+			}, []trial{entering{}}, 0})
 	}
 	return all
 }

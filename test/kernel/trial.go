@@ -154,8 +154,7 @@ const unmapped = 65534
 func (entering) arg() arg { return arg{} }
 
 func (entering) predict(m Model, s start) (result, law.Rules) {
-	known := capset.Set(1)<<(s.before.LastCap+1) - 1
-	t := m.EnterUserns(s.task, unmapped, unmapped, known)
+	t := m.EnterUserns(s.task, unmapped, unmapped, known(s.before))
 	t.Groups = nil
 	return result{creds: credsOf(t)}, 0
 }
