@@ -21,8 +21,13 @@ workspace() {
 	fi
 	local file=$root/.cache/lint/$1.work
 	mkdir -p "$(dirname "$file")"
-	printf 'go %s\n\nuse "%s"\n\nreplace github.com/capwise/capwise v0.0.0 => "%s"\n' \
-		"$(sed -n 's/^go //p' "$1/go.mod")" "$root/$1" "$root" >"$file.$$"
+	{
+		printf 'go %s\n\nuse "%s"\n\nreplace github.com/capwise/capwise v0.0.0 => "%s"\n' \
+			"$(sed -n 's/^go //p' "$1/go.mod")" "$root/$1" "$root"
+		for other in $(sed -n 's|^.*github.com/capwise/capwise/\([^ ]*\) v0\.0\.0.*|\1|p' "$1/go.mod"); do
+			echo "replace github.com/capwise/capwise/$other v0.0.0 => \"$root/$other\""
+		done
+	} >"$file.$$"
 	mv "$file.$$" "$file"
 	echo "$file"
 }

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Runs the go command in a module as a user of that module has it: with the
 # versions of its own go.mod instead of the highest that any module of the
-# workspace asks for. Until the first tag is published, the root module comes
-# from this checkout. "tidy" stands for "mod tidy".
+# workspace asks for. Until the first tag is published, modules of this
+# repository come from this checkout. "tidy" stands for "mod tidy".
 #
 #   scripts/module.sh caddy build -o ../bin/caddy ./cmd/caddy
 #   scripts/module.sh . test ./...
@@ -21,13 +21,16 @@ mkdir -p "$(dirname "$modfile")"
 cp "$root/$module/go.mod" "$modfile"
 cp "$root/$module/go.sum" "${modfile%.mod}.sum" 2>/dev/null || :
 echo "replace github.com/capwise/capwise v0.0.0 => $up" >>"$modfile"
+for other in $(sed -n 's|^.*github.com/capwise/capwise/\([^ ]*\) v0\.0\.0.*|\1|p' "$module/go.mod"); do
+	echo "replace github.com/capwise/capwise/$other v0.0.0 => $up/$other" >>"$modfile"
+done
 cd "$root/$module"
 verb=$1
 shift
 case $verb in
 tidy)
 	GOWORK=off go mod tidy -modfile="$modfile"
-	grep -v '^replace github.com/capwise/capwise ' "$modfile" | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}' >go.mod
+	grep -v '^replace github.com/capwise/capwise[ /]' "$modfile" | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}' >go.mod
 	cp "${modfile%.mod}.sum" go.sum
 	;;
 *)

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/capwise/capwise/cmd/capwise/internal/report"
+	"github.com/capwise/capwise/cmd/capwise/internal/sources"
+	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/law"
+	"github.com/capwise/capwise/scenario"
+)
+
+const explainLong = `Predict for each program of a source whether it starts and may bind its ports,
+say why not, and which smallest changes make it work.
+
+A source is a command line behind -- (docker run, podman run, systemd-run, or any
+program of this machine), a file (-f: Kubernetes manifest, compose file, systemd
+unit, OCI config.json; its kind is detected), or a process (--pid).
+
+Nothing is started, unless --try asks for it.`
+
+const explainExamples = `  capwise explain -- docker run --cap-drop=ALL --user=65532 caddy
+  capwise explain --file-caps cap_net_bind_service=ep --listen :8080 -- docker run --cap-drop=ALL caddy
+  capwise explain --image docker-archive:caddy.tar -f pod.yaml --policy restricted
+  capwise explain -f /etc/systemd/system/caddy.service
+  capwise explain --pid 4711 --format json`
+
+// explain is the flags of the command.
+type explain struct {
+	file, image, fileCaps, version, kernel, program, policy, format string
+	pid                                                             int
+	listen                                                          []string
+	trace, try                                                      bool
+}
+
+func newExplain() *cobra.Command {
+	var e explain
+	cmd := &cobra.Command{
+		Use:     "explain [flags] {-- COMMAND ARGS... | -f FILE | --pid N}",
+		Short:   "Predict whether programs start and may bind their ports, and why not",
+		Long:    explainLong,
+		Example: explainExamples,
+		RunE:    e.run,
+	}
+	f := cmd.Flags()
+	f.StringVarP(&e.file, "file", "f", "", "Kubernetes manifest, compose file, unit or config.json; - is standard input")
+	f.IntVar(&e.pid, "pid", 0, "a running process")
+	f.StringVar(&e.image, "image", "", "image that is executed: docker-archive:FILE, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker:NAME or podman:NAME")
+	f.StringVar(&e.fileCaps, "file-caps", "", "capabilities of the program's file, such as cap_net_bind_service=p")
+	f.StringArrayVar(&e.listen, "listen", nil, "address that the program binds, instead of those found; such as :80, udp/:53 (repeatable)")
+	f.StringVar(&e.version, "runtime-version", "", "version of the runtime where it matters, such as 20.10.24 or cri-o:1.30")
+	f.StringVar(&e.kernel, "kernel", "", "release of the kernel where it matters, such as 6.1")
+	f.StringVar(&e.program, "program", "", "aware or dumb: whether the program raises its permitted capabilities by itself (default: aware if its file carries a capability that is permitted only)")
+	f.StringVar(&e.policy, "policy", "", "withhold what the policy of a Kubernetes platform forbids: baseline, restricted (Pod Security) or restricted-v2 (OpenShift)")
+	f.StringVar(&e.format, "format", "text", "text or json")
+	f.BoolVar(&e.trace, "trace", false, "show which rules of the kernel had a say")
+	return cmd
+}
+
+func (e *explain) run(cmd *cobra.Command, args []string) error {
+	kernel, err := e.kernelRules()
+	if err != nil {
+		return err
+	}
+	options, err := e.options()
+	if err != nil {
+		return err
+	}
+	starts, err := e.starts(options, args)
+	if err != nil {
+		return err
+	}
+	var r report.Report
+	for i := range starts {
+		r.Starts = append(r.Starts, report.New(kernel, &starts[i], nil))
+	}
+	return write(cmd, &r, e.format, e.trace)
+}
+
+// write writes the answer, and returns errFails if it is "it would fail".
+func write(cmd *cobra.Command, r *report.Report, format string, trace bool) error {
+	var err error
+	if format == "json" {
+		err = r.WriteJSON(cmd.OutOrStdout())
+	} else {
+		err = r.WriteText(cmd.OutOrStdout(), trace)
+	}
+	if err == nil && !r.OK() {
+		err = errFails
+	}
+	return err
+}
+
+func (e *explain) kernelRules() (law.Kernel, error) {
+	if e.kernel == "" {
+		return law.Kernel{}, nil
+	}
+	k, _, err := law.KernelOf(e.kernel)
+	return k, err
+}
+
+// options reads the flags that say more than the source.
+func (e *explain) options() (sources.Options, error) {
+	o := sources.Options{Image: e.image, Version: e.version, Look: true}
+	if e.format != "text" && e.format != "json" {
+		return o, fmt.Errorf("--format %q: want text or json", e.format)
+	}
+	switch e.program {
+	case "", string(scenario.Aware), string(scenario.Dumb):
+		o.Given.Awareness = scenario.Awareness(e.program)
+	default:
+		return o, fmt.Errorf("--program %q: want aware or dumb", e.program)
+	}
+	if e.fileCaps != "" {
+		caps, err := filecap.FromText(e.fileCaps)
+		if err != nil {
+			return o, fmt.Errorf("--file-caps: %w", err)
+		}
+		o.Given.FileCaps = &caps
+	}
+	for _, text := range e.listen {
+		l, err := parseListen(text)
+		if err != nil {
+			return o, fmt.Errorf("--listen %q: %w", text, err)
+		}
+		o.Given.Listens = append(o.Given.Listens, l)
+	}
+	return o, nil
+}
+
+// parseListen reads [NETWORK/][HOST]:PORT.
+func parseListen(text string) (scenario.Listen, error) {
+	network, address, ok := strings.Cut(text, "/")
+	if !ok {
+		network, address = "tcp", text
+	}
+	switch network {
+	case "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6":
+	default:
+		return scenario.Listen{}, fmt.Errorf("network %q: want tcp or udp", network)
+	}
+	_, number, err := net.SplitHostPort(address)
+	if err != nil {
+		return scenario.Listen{}, err
+	}
+	port, err := strconv.ParseUint(number, 10, 16)
+	if err != nil {
+		return scenario.Listen{}, fmt.Errorf("port %q: want a number up to 65535", number)
+	}
+	return scenario.Listen{Network: network, Address: address, Port: int(port), From: "--listen"}, nil
+}
+
+// starts reads the one source that the user gave.
+func (e *explain) starts(o sources.Options, args []string) ([]scenario.Start, error) {
+	given := 0
+	for _, is := range []bool{e.file != "", e.pid != 0, len(args) > 0} {
+		if is {
+			given++
+		}
+	}
+	if given != 1 {
+		return nil, errors.New("want one source: -- COMMAND ARGS, -f FILE or --pid N")
+	}
+	s, err := o.Command(args)
+	return []scenario.Start{s}, err
+}

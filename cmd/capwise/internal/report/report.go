@@ -1,0 +1,191 @@
+// Package report is what the commands explain and doctor say: the judgement of
+// program starts as JSON, which schema.json describes, and as text.
+package report
+
+import (
+	"encoding/json"
+	"io"
+	"strings"
+
+	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/diagnose"
+	"github.com/capwise/capwise/law"
+	"github.com/capwise/capwise/scenario"
+)
+
+// Report is the answer for one source.
+type Report struct {
+	Starts []Start `json:"starts"`
+}
+
+// Start is the answer for one program start.
+type Start struct {
+	Name string `json:"name"`
+	// Source is the notation of the source, and File and Line the place in it.
+	Source string `json:"source"`
+	File   string `json:"file,omitempty"`
+	Line   int    `json:"line,omitempty"`
+	OK     bool   `json:"ok"`
+
+	Exec        Answer       `json:"exec"`
+	Binds       []Bind       `json:"binds"`
+	Credentials *Credentials `json:"credentials,omitempty"`
+	SideEffects *SideEffects `json:"side_effects,omitempty"`
+	Remedies    []Remedy     `json:"remedies"`
+	// Withheld is the remedies that the policy forbids.
+	Withheld []Remedy `json:"withheld,omitempty"`
+	Trace    []Rule   `json:"trace"`
+	Notes    []string `json:"notes,omitempty"`
+
+	verdict string // the program and what starts it, for the text
+}
+
+// Answer is the answer for one system call.
+type Answer struct {
+	OK    bool   `json:"ok"`
+	Errno string `json:"errno,omitempty"`
+	Cause string `json:"cause,omitempty"`
+	// Reason is the cause in one clause, with names and numbers.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Bind is the answer for one address.
+type Bind struct {
+	Network string `json:"network"`
+	Address string `json:"address"`
+	Answer
+	// Needs is what the bind needs: free, held, raise or fail.
+	Needs string `json:"needs"`
+	From  string `json:"from,omitempty"`
+}
+
+// Credentials is those of the program that listens.
+type Credentials struct {
+	Executable  string     `json:"executable"`
+	UID         uint32     `json:"uid"`
+	GID         uint32     `json:"gid"`
+	Permitted   capset.Set `json:"permitted"`
+	Effective   capset.Set `json:"effective"`
+	Inheritable capset.Set `json:"inheritable"`
+	Bounding    capset.Set `json:"bounding"`
+	Ambient     capset.Set `json:"ambient"`
+	NoNewPrivs  bool       `json:"no_new_privs"`
+	Securebits  string     `json:"securebits,omitempty"`
+}
+
+// SideEffects is what the last execve(2) does besides.
+type SideEffects struct {
+	ATSecure      bool  `json:"at_secure"`
+	Dumpable      uint8 `json:"dumpable"`
+	PdeathCleared bool  `json:"pdeath_signal_cleared"`
+}
+
+// Remedy is a change that makes the start work.
+type Remedy struct {
+	Change    string `json:"change"`
+	How       string `json:"how"`
+	Verified  bool   `json:"verified"`
+	Privilege string `json:"privilege"`
+	// Withheld is why the policy forbids it.
+	Withheld string `json:"withheld,omitempty"`
+}
+
+// Rule is one rule of the kernel that had a say.
+type Rule struct {
+	Rule   string `json:"rule"`
+	Says   string `json:"says"`
+	Source string `json:"source"`
+	// At is the program or the address that it was about.
+	At string `json:"at"`
+}
+
+// New returns the answer for a start.
+func New(k law.Kernel, s *scenario.Start, policy diagnose.Policy) Start {
+	j := diagnose.Judge(k, s)
+	out := Start{
+		Name: s.Name, Source: string(s.Syntax), File: s.Where.File, Line: s.Where.Line, OK: j.OK(),
+		Exec: answer(j.Exec), Binds: []Bind{}, Remedies: []Remedy{}, Trace: trace(s, &j), Notes: s.Notes,
+		verdict: describe(s),
+	}
+	for i, b := range j.Binds {
+		l := s.Listens[i]
+		out.Binds = append(out.Binds, Bind{l.Network, l.Address, answer(b), string(b.Outcome), l.From})
+	}
+	if j.Exec.OK() {
+		out.Credentials, out.SideEffects = credentials(s, &j)
+	}
+	for _, r := range diagnose.Remedies(k, s, &j, policy) {
+		remedy := Remedy{r.Change(), r.How, r.Verified, r.Privilege(), r.Withheld}
+		if r.Withheld != "" {
+			out.Withheld = append(out.Withheld, remedy)
+		} else {
+			out.Remedies = append(out.Remedies, remedy)
+		}
+	}
+	return out
+}
+
+func answer(a diagnose.Answer) Answer {
+	return Answer{a.OK(), a.Errno.String(), string(a.Cause), a.Reason}
+}
+
+func credentials(s *scenario.Start, j *diagnose.Judgement) (*Credentials, *SideEffects) {
+	t := j.Task
+	c := &Credentials{
+		UID: t.UID.Effective, GID: t.GID.Effective, Permitted: t.Permitted, Effective: t.Effective,
+		Inheritable: t.Inheritable, Bounding: t.Bounding, Ambient: t.Ambient,
+		NoNewPrivs: t.NoNewPrivs, Securebits: t.Securebits.String(),
+	}
+	if len(s.Program.Chain) > 0 {
+		c.Executable = s.Program.Last().Path
+	}
+	if s.Running != nil || len(j.Outcomes) == 0 {
+		return c, nil // what the execve did is past
+	}
+	o := j.Outcomes[len(j.Outcomes)-1]
+	return c, &SideEffects{o.Secure, o.Dumpable, o.PdeathCleared}
+}
+
+// trace lists the rules in the order in which they had a say.
+func trace(s *scenario.Start, j *diagnose.Judgement) []Rule {
+	rules := []Rule{}
+	add := func(at string, set law.Rules) {
+		for r := range set.All() {
+			rules = append(rules, Rule{r.String(), r.Says(), r.Source(), at})
+		}
+	}
+	for i, o := range j.Outcomes {
+		add(s.Program.Chain[i].Path, o.Rules)
+	}
+	for i, b := range j.Binds {
+		add(s.Listens[i].String(), b.Rules)
+	}
+	return rules
+}
+
+// describe names a start for a reader.
+func describe(s *scenario.Start) string {
+	words := []string{s.Name}
+	if command := strings.Join(s.Program.Args, " "); command != "" && command != s.Name {
+		words = append(words, "("+command+")")
+	}
+	return strings.Join(words, " ")
+}
+
+// OK reports whether every start works.
+func (r *Report) OK() bool {
+	for i := range r.Starts {
+		if !r.Starts[i].OK {
+			return false
+		}
+	}
+	return true
+}
+
+// WriteJSON writes the report as indented JSON.
+func (r *Report) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	return e.Encode(r)
+}

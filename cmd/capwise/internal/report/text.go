@@ -1,0 +1,111 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"charm.land/lipgloss/v2"
+
+	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/diagnose"
+)
+
+// Style colours the text. lipgloss.Fprint leaves the colours out where w is no
+// terminal or NO_COLOR is set.
+var (
+	good = lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Green)
+	bad  = lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Red)
+	dim  = lipgloss.NewStyle().Faint(true)
+)
+
+// WriteText writes the report for people: the verdict first, then the cause,
+// then the remedies, then, if asked for, the trace.
+func (r *Report) WriteText(w io.Writer, trace bool) error {
+	var b strings.Builder
+	for i := range r.Starts {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		r.Starts[i].text(&b, trace)
+	}
+	_, err := lipgloss.Fprint(w, b.String())
+	return err
+}
+
+func (s *Start) text(b *strings.Builder, trace bool) {
+	fmt.Fprintf(b, "%s  %s\n", mark(s.OK), s.verdict)
+	if !s.Exec.OK {
+		s.Exec.text(b, "does not start")
+	} else if c := s.Credentials; c != nil {
+		fmt.Fprintf(b, "      starts as %d:%d; permitted: %s; effective: %s\n", c.UID, c.GID, names(c.Permitted), names(c.Effective))
+	}
+	for _, bind := range s.Binds {
+		if !bind.OK {
+			bind.Answer.text(b, bind.Network+" "+bind.Address)
+			continue
+		}
+		fmt.Fprintf(b, "      %s %s: %s\n", bind.Network, bind.Address, needs[diagnose.Outcome(bind.Needs)])
+	}
+	s.remedies(b)
+	for _, n := range s.Notes {
+		fmt.Fprintf(b, "      note: %s\n", n)
+	}
+	if trace {
+		b.WriteString("      trace:\n")
+		for _, r := range s.Trace {
+			fmt.Fprintf(b, "        %s: %s %s\n", r.At, r.Says, dim.Render("["+r.Rule+"; "+r.Source+"]"))
+		}
+	}
+}
+
+// needs words what a bind that works needs.
+var needs = map[diagnose.Outcome]string{
+	diagnose.Free:  "needs no capability",
+	diagnose.Held:  "CAP_NET_BIND_SERVICE is effective",
+	diagnose.Raise: "the program raises CAP_NET_BIND_SERVICE, which is permitted",
+}
+
+func mark(ok bool) string {
+	if ok {
+		return good.Render("OK  ")
+	}
+	return bad.Render("FAIL")
+}
+
+func (a Answer) text(b *strings.Builder, what string) {
+	errno := ""
+	if a.Errno != "" {
+		errno = " with " + a.Errno
+	}
+	fmt.Fprintf(b, "      %s: fails%s: %s\n      cause: %s\n", what, errno, a.Reason, a.Cause)
+}
+
+func (s *Start) remedies(b *strings.Builder) {
+	if s.OK {
+		return
+	}
+	if len(s.Remedies) > 0 {
+		b.WriteString("      remedies, least privilege first; each makes it work:\n")
+	} else {
+		b.WriteString("      no remedy found\n")
+	}
+	for i, r := range s.Remedies {
+		fmt.Fprintf(b, "        %d. %s\n           %s\n", i+1, r.How, dim.Render("gives: "+r.Privilege))
+	}
+	for _, r := range s.Withheld {
+		fmt.Fprintf(b, "        -  %s\n           %s\n", r.How, dim.Render("not offered: "+r.Withheld))
+	}
+}
+
+// names lists a set for people.
+func names(s capset.Set) string {
+	switch {
+	case s == 0:
+		return "nothing"
+	case s.Contains(capset.All):
+		return "all"
+	default:
+		return s.String()
+	}
+}

@@ -1,0 +1,125 @@
+// Package sources finds out which source of facts the user gave, reads it by the
+// package that knows it, and looks its programs up.
+package sources
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+
+	"github.com/capwise/capwise/image/rootfs"
+	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/engine"
+	"github.com/capwise/capwise/scenario/hostfs"
+)
+
+// Options is what the user says besides the source.
+type Options struct {
+	// Image is the reference of the image that is executed, "" to leave it to
+	// the source.
+	Image string
+	// Version is the runtime's, such as "24.0.6" or "cri-o:1.30".
+	Version string
+	Given   scenario.Given
+	// Look says that images may be asked of the local engine.
+	Look bool
+}
+
+// Command reads a command line: docker, podman, systemd-run, or any program of
+// this machine.
+func (o Options) Command(args []string) (scenario.Start, error) {
+	name := path.Base(args[0])
+	if name == "sudo" && len(args) > 1 {
+		name = path.Base(args[1])
+	}
+	var s scenario.Start
+	var err error
+	switch name {
+	case "docker", "podman":
+		caller := engine.Caller{}
+		if uid := os.Geteuid(); uid != 0 && name == "podman" {
+			caller = engine.Caller{Rootless: true, UID: uint32(uid), GID: uint32(os.Getegid())}
+		}
+		s, err = caller.Parse(args)
+	default:
+		return scenario.Start{}, fmt.Errorf("%q: not yet", args[0])
+	}
+	if err != nil {
+		return scenario.Start{}, err
+	}
+	return s, o.Resolve(&s)
+}
+
+// Resolve looks up the program of a start in its image or on this machine.
+func (o Options) Resolve(s *scenario.Start) error {
+	if err := o.setVersion(s); err != nil {
+		return err
+	}
+	if o.Image != "" {
+		img, err := rootfs.Open(o.Image)
+		if err != nil {
+			return err
+		}
+		scenario.Resolve(s, img, img.Config, o.Given)
+		return nil
+	}
+	if s.Request.Image == "" {
+		scenario.Resolve(s, hostfs.New("/"), scenario.ImageConfig{}, o.Given)
+		return nil
+	}
+	if engine := engineOf(s.Syntax); o.Look && engine != "" && o.Given.FileCaps == nil {
+		img, err := rootfs.Open(engine + ":" + s.Request.Image)
+		if err == nil {
+			scenario.Resolve(s, img, img.Config, o.Given)
+			return nil
+		}
+		s.Note(err.Error())
+	}
+	scenario.Resolve(s, nil, scenario.ImageConfig{}, o.Given)
+	return nil
+}
+
+// engineOf names the engine that holds the images of a source.
+func engineOf(s scenario.Syntax) string {
+	switch s {
+	case scenario.DockerRun, scenario.Compose:
+		return "docker"
+	case scenario.PodmanRun:
+		return "podman"
+	default:
+		return ""
+	}
+}
+
+// setVersion takes the runtime's version from the user, and the runtime itself
+// where a source leaves it open.
+func (o Options) setVersion(s *scenario.Start) error {
+	if o.Version == "" {
+		return nil
+	}
+	r := &s.Settings.Runtime
+	name, version, named := strings.Cut(o.Version, ":")
+	if !named {
+		r.Version = o.Version
+		return nil
+	}
+	if !known(scenario.RuntimeName(name)) {
+		return fmt.Errorf("runtime %q: want one of docker, podman, containerd, cri-o, systemd", name)
+	}
+	if s.Syntax != scenario.Kubernetes && r.Name != scenario.RuntimeName(name) {
+		return errors.New("--runtime-version names another runtime than the source")
+	}
+	*r = scenario.Runtime{Name: scenario.RuntimeName(name), Version: version}
+	return nil
+}
+
+func known(name scenario.RuntimeName) bool {
+	for _, b := range scenario.Behaviours {
+		if b.Runtime == name {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,52 @@
+// Capwise makes servers capability-aware, and says why one does not start or may
+// not bind its port.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes besides 0, of every command.
+const (
+	exitError = 1 // could not do it: bad input, I/O
+	exitFails = 2 // the answer is "it would fail"
+)
+
+// errFails makes a command end with exitFails. Its answer is on standard output
+// already.
+var errFails = errors.New("it would fail")
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	root := newRoot()
+	root.SetArgs(args)
+	switch err := root.Execute(); {
+	case err == nil:
+		return 0
+	case errors.Is(err, errFails):
+		return exitFails
+	default:
+		fmt.Fprintln(os.Stderr, "capwise:", err)
+		return exitError
+	}
+}
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "capwise",
+		Short: "Say why a server does not start or may not bind its port, and what to change",
+		Long: `capwise knows what Linux does with capabilities when a program is started and
+when it binds a port, and tells before it happens.
+
+Exit codes: 0 fine, 1 could not do it, 2 the answer is "it would fail".`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(newExplain())
+	return root
+}
