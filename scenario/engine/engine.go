@@ -1,0 +1,222 @@
+package engine
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	"github.com/capwise/capwise/scenario"
+)
+
+// Caller is who runs the command. The zero value is root.
+type Caller struct {
+	// Rootless says that the engine runs as an ordinary user.
+	Rootless bool
+	// UID and GID are that user's, which --userns=keep-id keeps.
+	UID, GID uint32
+}
+
+// Parse reads a command line as root gives it, such as "docker", "run",
+// "--cap-drop=ALL", "caddy". The first argument is the command, of which only
+// the base name counts.
+func Parse(args []string) (scenario.Start, error) { return Caller{}.Parse(args) }
+
+// Parse reads a command line of this caller.
+func (c Caller) Parse(args []string) (scenario.Start, error) {
+	if len(args) > 0 && path.Base(args[0]) == "sudo" {
+		c, args = Caller{}, args[1:]
+	}
+	if len(args) == 0 {
+		return scenario.Start{}, fmt.Errorf("no command: want docker run or podman run")
+	}
+	name := path.Base(args[0])
+	k := &container{caller: c, start: &scenario.Start{}}
+	var global, run syntax
+	switch name {
+	case "docker":
+		k.start.Syntax, k.start.Settings.Runtime.Name = scenario.DockerRun, scenario.Docker
+		global, run = dockerGlobal, dockerRun
+	case "podman":
+		k.start.Syntax, k.start.Settings.Runtime.Name = scenario.PodmanRun, scenario.Podman
+		global, run = podmanGlobal, podmanRun
+	default:
+		return scenario.Start{}, fmt.Errorf("%q is neither docker nor podman", args[0])
+	}
+	if err := k.read(global, run, args[1:]); err != nil {
+		return scenario.Start{}, fmt.Errorf("%s: %w", name, err)
+	}
+	return *k.start, nil
+}
+
+// container is one start in the making.
+type container struct {
+	caller  Caller
+	start   *scenario.Start
+	options options
+}
+
+// note adds a line to the start's notes.
+func (k *container) note(format string, args ...any) { k.start.Note(fmt.Sprintf(format, args...)) }
+
+func (k *container) isPodman() bool { return k.start.Syntax == scenario.PodmanRun }
+
+// read fills the start from the arguments behind the engine's name.
+func (k *container) read(global, run syntax, args []string) error {
+	p, err := global.parse(args)
+	if err != nil {
+		return err
+	}
+	k.start.Notes = p.notes
+	verb, args := p.rest, p.rest
+	if len(args) > 0 && args[0] == "container" {
+		args = args[1:]
+	}
+	if len(args) == 0 || args[0] != "run" && args[0] != "create" {
+		return fmt.Errorf("%q: want run or create", strings.Join(verb[:min(len(verb), 2)], " "))
+	}
+	if p, err = run.parse(args[1:]); err != nil {
+		return fmt.Errorf("%s: %w", args[0], err)
+	}
+	k.start.Notes = append(k.start.Notes, p.notes...)
+	if len(p.rest) == 0 {
+		return fmt.Errorf("%s: no image", args[0])
+	}
+	k.options = p.options
+	k.program(p.rest[0], p.rest[1:])
+	for _, part := range []func() error{k.user, k.capabilities, k.security, k.sysctls, k.userNamespace, k.network, k.ports} {
+		if err := part(); err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+	}
+	k.refuse()
+	return nil
+}
+
+// program is what is executed.
+func (k *container) program(image string, args []string) {
+	r := &k.start.Request
+	r.Image = image
+	k.start.Name = k.options.last("name")
+	if k.start.Name == "" {
+		k.start.Name = image
+	}
+	if len(args) > 0 {
+		r.Args = args
+	}
+	if k.options.has("entrypoint") {
+		r.Entrypoint = k.entrypoint(k.options.last("entrypoint"))
+		if r.Args == nil {
+			r.Args = []string{} // an entrypoint of one's own does without the image's command
+		}
+	}
+	for _, env := range k.options["env"] {
+		if value, ok := strings.CutPrefix(env, "PATH="); ok {
+			r.Path = value
+		}
+	}
+	if runtime := k.options.last("runtime"); runtime != "" {
+		k.note("--runtime=%s is taken to do as runc does", runtime)
+	}
+	if on, _ := k.options.enabled("rootfs"); on {
+		k.note("--rootfs: %s is a directory, not an image", image)
+	}
+}
+
+// entrypoint reads the value of --entrypoint. Podman takes a JSON array too.
+func (k *container) entrypoint(value string) []string {
+	var list []string
+	if k.isPodman() && json.Unmarshal([]byte(value), &list) == nil {
+		return list
+	}
+	if value == "" {
+		return []string{}
+	}
+	return []string{value}
+}
+
+// user is whom the program runs as.
+func (k *container) user() error {
+	user := k.options.last("user")
+	k.start.Request.User = user
+	name, group, _ := strings.Cut(user, ":")
+	if uid, err := strconv.ParseUint(name, 10, 32); err == nil {
+		k.start.Settings.UID = uint32(uid)
+	}
+	if gid, err := strconv.ParseUint(group, 10, 32); err == nil {
+		k.start.Settings.GID = uint32(gid)
+	}
+	k.groups()
+	var err error
+	k.start.Request.Init, err = k.options.enabled("init")
+	return err
+}
+
+// groups adds the supplementary groups.
+func (k *container) groups() {
+	for _, value := range k.options["group-add"] {
+		list := []string{value}
+		if k.isPodman() {
+			list = strings.Split(value, ",")
+		}
+		for _, group := range list {
+			if group == "keep-groups" {
+				k.note("--group-add=keep-groups: the groups of the caller are not known")
+				continue
+			}
+			k.start.Request.Groups = append(k.start.Request.Groups, group)
+			if gid, err := strconv.ParseUint(group, 10, 32); err == nil {
+				k.start.Settings.Groups = append(k.start.Settings.Groups, uint32(gid))
+			}
+		}
+	}
+}
+
+func (k *container) capabilities() error {
+	privileged, err := k.options.enabled("privileged")
+	if err != nil {
+		return err
+	}
+	request := Request{Add: k.options["cap-add"], Drop: k.options["cap-drop"], Privileged: privileged}
+	if privileged && len(request.Drop) > 0 {
+		k.note("--privileged gives every capability, whatever --cap-drop says")
+	}
+	return request.Grant(&k.start.Settings)
+}
+
+// ports is what the program is expected to listen on.
+func (k *container) ports() error {
+	for _, value := range k.options["publish"] {
+		listens, err := Published(value, "-p "+value)
+		if err != nil {
+			return fmt.Errorf("-p: %w", err)
+		}
+		k.listen(listens)
+	}
+	for _, value := range k.options["expose"] {
+		listens, err := Exposed(value, "--expose "+value)
+		if err != nil {
+			return fmt.Errorf("--expose: %w", err)
+		}
+		k.listen(listens)
+	}
+	return nil
+}
+
+// listen adds what is not listed yet.
+func (k *container) listen(listens []scenario.Listen) {
+	for _, l := range listens {
+		k.start.Listens = AddListen(k.start.Listens, l)
+	}
+}
+
+// AddListen adds l unless its port is listed already, wherever it was found.
+func AddListen(listens []scenario.Listen, l scenario.Listen) []scenario.Listen {
+	for _, other := range listens {
+		if other.Network == l.Network && other.Address == l.Address {
+			return listens
+		}
+	}
+	return append(listens, l)
+}
