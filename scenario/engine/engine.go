@@ -166,9 +166,6 @@ func (k *container) groups() {
 				continue
 			}
 			k.start.Request.Groups = append(k.start.Request.Groups, group)
-			if gid, err := strconv.ParseUint(group, 10, 32); err == nil {
-				k.start.Settings.Groups = append(k.start.Settings.Groups, uint32(gid))
-			}
 		}
 	}
 }
@@ -204,19 +201,8 @@ func (k *container) ports() error {
 	return nil
 }
 
-// listen adds what is not listed yet.
 func (k *container) listen(listens []scenario.Listen) {
 	for _, l := range listens {
-		k.start.Listens = AddListen(k.start.Listens, l)
+		k.start.AddListen(l)
 	}
-}
-
-// AddListen adds l unless its port is listed already, wherever it was found.
-func AddListen(listens []scenario.Listen, l scenario.Listen) []scenario.Listen {
-	for _, other := range listens {
-		if other.Network == l.Network && other.Address == l.Address {
-			return listens
-		}
-	}
-	return append(listens, l)
 }

@@ -85,7 +85,7 @@ func TestSettings(t *testing.T) {
 	for line, want := range map[string]s{
 		"docker run c":                                                 {PortStart: scenario.Unset},
 		"docker run -u 1000 c":                                         {UID: 1000, PortStart: scenario.Unset},
-		"docker run -u 1000:33 --group-add 7 c":                        {UID: 1000, GID: 33, Groups: []uint32{7}, PortStart: scenario.Unset},
+		"docker run -u 1000:33 --group-add 7 c":                        {UID: 1000, GID: 33, PortStart: scenario.Unset},
 		"docker run --security-opt no-new-privileges c":                {NoNewPrivs: true, PortStart: scenario.Unset},
 		"docker run --security-opt=no-new-privileges:true c":           {NoNewPrivs: true, PortStart: scenario.Unset},
 		"docker run --security-opt=no-new-privileges=1 c":              {NoNewPrivs: true, PortStart: scenario.Unset},
