@@ -26,7 +26,7 @@ type Outcome struct {
 // file f. The steps and their order are those of bprm_creds_from_file in
 // fs/exec.c and cap_bprm_creds_from_file in security/commoncap.c.
 func Exec(k Kernel, t Task, f File) Outcome {
-	x := exec{kernel: k, old: &t, file: &f, new: t}
+	x := exec{kernel: k, old: t, file: f, new: t}
 	x.setIDs()
 	if errno := x.fileCaps(); errno != OK {
 		return Outcome{Task: t, Errno: errno, Rules: x.rules}
@@ -48,8 +48,8 @@ func Exec(k Kernel, t Task, f File) Outcome {
 // exec is one execve(2) under way.
 type exec struct {
 	kernel Kernel
-	old    *Task
-	file   *File
+	old    Task
+	file   File
 	new    Task
 
 	effective bool // the file's effective bit, or the root rule's
@@ -61,7 +61,7 @@ func (x *exec) apply(r Rule) { x.rules |= 1 << r }
 
 // setIDs is bprm_fill_uid of fs/exec.c.
 func (x *exec) setIDs() {
-	f := x.file
+	f := &x.file
 	if !f.SetUID && !f.SetGID {
 		return
 	}
@@ -87,7 +87,7 @@ func (x *exec) setIDs() {
 // fileCaps is get_file_caps of security/commoncap.c.
 func (x *exec) fileCaps() Errno {
 	x.new.Permitted = 0
-	f := x.file
+	f := &x.file
 	switch {
 	case !f.HasCaps() && !f.Malformed:
 		x.apply(NoFileCaps)
@@ -157,7 +157,7 @@ func (x *exec) idChanged() bool {
 // downgrade is the part of cap_bprm_creds_from_file that lets an unsafe
 // execve(2) gain nothing.
 func (x *exec) downgrade(idChanged bool) {
-	t := x.old
+	t := &x.old
 	if !idChanged && t.Permitted.Contains(x.new.Permitted) {
 		return
 	}
@@ -209,7 +209,7 @@ func (x *exec) combine(idChanged bool) {
 
 // secure is the end of cap_bprm_creds_from_file, which decides AT_SECURE.
 func (x *exec) secure(idChanged bool) bool {
-	o, n := x.old, &x.new
+	o, n := &x.old, &x.new
 	ids := idChanged
 	if x.kernel.SetID == SetIDByEffective {
 		ids = ids || n.UID.Effective != o.UID.Real || n.GID.Effective != o.GID.Real
@@ -227,7 +227,7 @@ func (x *exec) secure(idChanged bool) bool {
 // commits reports whether commit_creds of kernel/cred.c takes the program for
 // more privileged than the one before.
 func (x *exec) commits() bool {
-	o, n := x.old, &x.new
+	o, n := &x.old, &x.new
 	return o.UID.Effective != n.UID.Effective || o.GID.Effective != n.GID.Effective ||
 		o.UID.FileSystem != n.UID.FileSystem || o.GID.FileSystem != n.GID.FileSystem ||
 		!o.Permitted.Contains(n.Permitted)
@@ -236,7 +236,7 @@ func (x *exec) commits() bool {
 // dumpable is what begin_new_exec of fs/exec.c and commit_creds set. The former
 // still looks at the old ids.
 func (x *exec) dumpable(gained bool) uint8 {
-	o := x.old
+	o := &x.old
 	if gained || x.file.Unreadable || o.UID.Effective != o.UID.Real || o.GID.Effective != o.GID.Real {
 		x.apply(NotDumpable)
 		return x.kernel.SuidDumpable

@@ -1,0 +1,4 @@
+package law
+
+// NumRules is the number of rules.
+const NumRules = numRules
