@@ -11,6 +11,7 @@ import (
 
 	"github.com/capwise/capwise/cmd/capwise/internal/report"
 	"github.com/capwise/capwise/cmd/capwise/internal/sources"
+	"github.com/capwise/capwise/cmd/capwise/internal/trial"
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
@@ -59,6 +60,7 @@ func newExplain() *cobra.Command {
 	f.StringVar(&e.program, "program", "", "aware or dumb: whether the program raises its permitted capabilities by itself (default: aware if its file carries a capability that is permitted only)")
 	f.StringVar(&e.policy, "policy", "", "withhold what the policy of a Kubernetes platform forbids: baseline, restricted (Pod Security) or restricted-v2 (OpenShift)")
 	f.StringVar(&e.format, "format", "text", "text or json")
+	f.BoolVar(&e.try, "try", false, "start a probe in the place of the program, on this kernel, and say where kernel and prediction differ (needs root or user namespaces)")
 	f.BoolVar(&e.trace, "trace", false, "show which rules of the kernel had a say")
 	return cmd
 }
@@ -78,9 +80,28 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 	}
 	var r report.Report
 	for i := range starts {
-		r.Starts = append(r.Starts, report.New(kernel, &starts[i], nil))
+		answer := report.New(kernel, &starts[i], nil)
+		if e.try {
+			if answer.Tried, err = try(&starts[i]); err != nil {
+				return err
+			}
+		}
+		r.Starts = append(r.Starts, answer)
 	}
 	return write(cmd, &r, e.format, e.trace)
+}
+
+// try starts a probe in the place of the program.
+func try(s *scenario.Start) (*report.Tried, error) {
+	kernel, err := hostKernel()
+	if err != nil {
+		return nil, err
+	}
+	c, err := trial.Compare(kernel, s)
+	if err != nil {
+		return nil, fmt.Errorf("--try %s: %w", s.Name, err)
+	}
+	return &report.Tried{Agrees: len(c.Differences) == 0, Differences: c.Differences, Notes: c.Notes}, nil
 }
 
 // write writes the answer, and returns errFails if it is "it would fail".

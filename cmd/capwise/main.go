@@ -8,6 +8,8 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/capwise/capwise/cmd/capwise/internal/trial"
 )
 
 // Exit codes besides 0, of every command.
@@ -20,7 +22,10 @@ const (
 // already.
 var errFails = errors.New("it would fail")
 
-func main() { os.Exit(run(os.Args[1:])) }
+func main() {
+	trial.Main() // where this process is a copy that tries something
+	os.Exit(run(os.Args[1:]))
+}
 
 func run(args []string) int {
 	root := newRoot()
@@ -47,6 +52,6 @@ Exit codes: 0 fine, 1 could not do it, 2 the answer is "it would fail".`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newExplain())
+	root.AddCommand(newExplain(), newDemo())
 	return root
 }

@@ -31,29 +31,24 @@ func loopbackUp() error {
 	return errors.Join(err, syscall.Close(fd))
 }
 
-// Options of prctl(2).
-const (
-	prCapbsetDrop   = 24
-	prSetNoNewPrivs = 38
-)
-
 // dropBounding empties the bounding set of the calling thread.
 func dropBounding() error {
-	for c := uintptr(0); ; c++ {
-		_, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, prCapbsetDrop, c, 0)
-		if errno == syscall.EINVAL {
+	for c := range capset.MaxCap + 1 {
+		err := sys.DropFromBoundingSet(uint8(c))
+		if errors.Is(err, syscall.EINVAL) {
 			return nil // the kernel knows no higher number
 		}
-		if errno != 0 {
-			return fmt.Errorf("drop capability %d from the bounding set: %w", c, errno)
+		if err != nil {
+			return fmt.Errorf("drop %s from the bounding set: %w", c, err)
 		}
 	}
+	return nil
 }
 
 // SetNoNewPrivs sets no_new_privs on the calling thread.
 func SetNoNewPrivs() error {
-	if _, _, errno := syscall.RawSyscall6(syscall.SYS_PRCTL, prSetNoNewPrivs, 1, 0, 0, 0, 0); errno != 0 {
-		return fmt.Errorf("set no_new_privs: %w", errno)
+	if err := sys.SetNoNewPrivs(); err != nil {
+		return fmt.Errorf("set no_new_privs: %w", err)
 	}
 	return nil
 }

@@ -4,12 +4,17 @@ import "syscall"
 
 // Options of prctl(2), from <linux/prctl.h>.
 const (
+	prGetDumpable     = 3
 	prGetSeccomp      = 21
 	prCapbsetRead     = 23
+	prCapbsetDrop     = 24
 	prGetSecurebits   = 27
+	prSetSecurebits   = 28
+	prSetNoNewPrivs   = 38
 	prGetNoNewPrivs   = 39
 	prCapAmbient      = 47
 	prCapAmbientIsSet = 1
+	prCapAmbientRaise = 2
 )
 
 func prctl(option int, arg2, arg3 uintptr) (int, error) {
@@ -45,3 +50,33 @@ func Securebits() (int, error) { return prctl(prGetSecurebits, 0, 0) }
 
 // SeccompMode returns 0 without and 2 with a seccomp(2) filter, PR_GET_SECCOMP.
 func SeccompMode() (int, error) { return prctl(prGetSeccomp, 0, 0) }
+
+// Dumpable returns the process's dumpable attribute, PR_GET_DUMPABLE.
+func Dumpable() (int, error) { return prctl(prGetDumpable, 0, 0) }
+
+// DropFromBoundingSet takes capability c from the calling thread's bounding set,
+// PR_CAPBSET_DROP; EINVAL if the kernel does not know c.
+func DropFromBoundingSet(c uint8) error {
+	_, err := prctl(prCapbsetDrop, uintptr(c), 0)
+	return err
+}
+
+// RaiseAmbient adds capability c to the calling thread's ambient set,
+// PR_CAP_AMBIENT_RAISE; EPERM unless c is permitted and inheritable.
+func RaiseAmbient(c uint8) error {
+	_, err := prctl(prCapAmbient, prCapAmbientRaise, uintptr(c))
+	return err
+}
+
+// SetSecurebits replaces the calling thread's securebits(7), PR_SET_SECUREBITS.
+func SetSecurebits(bits uint32) error {
+	_, err := prctl(prSetSecurebits, uintptr(bits), 0)
+	return err
+}
+
+// SetNoNewPrivs sets no_new_privs on the calling thread, for good,
+// PR_SET_NO_NEW_PRIVS.
+func SetNoNewPrivs() error {
+	_, err := prctl(prSetNoNewPrivs, 1, 0)
+	return err
+}

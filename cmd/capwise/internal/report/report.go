@@ -36,6 +36,8 @@ type Start struct {
 	Withheld []Remedy `json:"withheld,omitempty"`
 	Trace    []Rule   `json:"trace"`
 	Notes    []string `json:"notes,omitempty"`
+	// Tried is what --try found.
+	Tried *Tried `json:"tried,omitempty"`
 
 	verdict string // the program and what starts it, for the text
 }
@@ -97,6 +99,15 @@ type Rule struct {
 	Source string `json:"source"`
 	// At is the program or the address that it was about.
 	At string `json:"at"`
+}
+
+// Tried is what became of a probe that was started in the program's place.
+type Tried struct {
+	// Agrees is whether the kernel did what the law says.
+	Agrees      bool     `json:"agrees"`
+	Differences []string `json:"differences,omitempty"`
+	// Notes says in what the tried start was another one.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // New returns the answer for a start.

@@ -48,6 +48,7 @@ func (s *Start) text(b *strings.Builder, trace bool) {
 		fmt.Fprintf(b, "      %s %s: %s\n", bind.Network, bind.Address, needs[diagnose.Outcome(bind.Needs)])
 	}
 	s.remedies(b)
+	s.tried(b)
 	for _, n := range s.Notes {
 		fmt.Fprintf(b, "      note: %s\n", n)
 	}
@@ -95,6 +96,22 @@ func (s *Start) remedies(b *strings.Builder) {
 	}
 	for _, r := range s.Withheld {
 		fmt.Fprintf(b, "        -  %s\n           %s\n", r.How, dim.Render("not offered: "+r.Withheld))
+	}
+}
+
+func (s *Start) tried(b *strings.Builder) {
+	switch {
+	case s.Tried == nil:
+		return
+	case s.Tried.Agrees:
+		b.WriteString("      tried on this kernel: it does as foretold\n")
+	default:
+		for _, d := range s.Tried.Differences {
+			fmt.Fprintf(b, "      tried on this kernel, which differs: %s\n", d)
+		}
+	}
+	for _, n := range s.Tried.Notes {
+		fmt.Fprintf(b, "      note: %s\n", n)
 	}
 }
 

@@ -1,0 +1,183 @@
+package trial
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/cred"
+	"github.com/capwise/capwise/law"
+)
+
+// roleVar names the environment variable that tells a copy what it is.
+const roleVar = "CAPWISE_TRIAL"
+
+const (
+	roleStage = "stage" // prepares the credentials, then executes the first file
+	roleProbe = "probe" // is one of the files
+)
+
+// plan is what the copies need to know; they get it in their environment.
+type plan struct {
+	Spec  Spec
+	Paths []string // of the chain
+	At    int      // which of them comes next
+}
+
+// timeout is how long a trial may take: it only executes and binds.
+const timeout = 20 * time.Second
+
+// Unprivileged reports whether the trial has to make do with a user namespace,
+// in which only one user has an id. There, what is tried is [Ordinary].
+func Unprivileged() bool { return os.Geteuid() != 0 }
+
+// Ordinary returns what can stand for a task in a user namespace with only root:
+// root to whom the securebit noroot gives nothing.
+func Ordinary(t law.Task) law.Task {
+	if t.UID.Real == 0 {
+		return t
+	}
+	as := law.User(0, 0, t.Bounding)
+	as.Sets, as.NoNewPrivs = t.Sets, t.NoNewPrivs
+	as.Securebits = t.Securebits | cred.NoRoot
+	return as
+}
+
+// Available returns the capabilities that a trial can give: those in the
+// caller's bounding set, or all that the kernel knows in a user namespace.
+func Available() (capset.Set, error) {
+	if Unprivileged() {
+		return capset.All, nil
+	}
+	c, err := cred.Current()
+	return c.Bounding, err
+}
+
+// Run tries the spec. The error is about the trial, not about its outcome.
+func Run(s Spec) (_ Result, err error) {
+	dir, err := os.MkdirTemp("", "capwise-trial-")
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return Result{}, err
+	}
+	p := plan{Spec: s}
+	for i := range s.Chain {
+		path := filepath.Join(dir, "program"+strconv.Itoa(i))
+		if err := copySelf(path); err != nil {
+			return Result{}, err
+		}
+		p.Paths = append(p.Paths, path)
+	}
+	return p.start()
+}
+
+func copySelf(path string) (err error) {
+	// No child is forked meanwhile, which would hold the file open for writing.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	src, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = src.Close() }() // opened for reading
+	dst, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(dst, src)
+	return errors.Join(err, dst.Close())
+}
+
+// start runs the stage in namespaces of its own.
+func (p plan) start() (Result, error) {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return Result{}, err
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), roleVar+"="+roleStage)
+	cmd.Stdin = bytes.NewReader(text)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	cmd.SysProcAttr = p.attributes()
+	timer := time.AfterFunc(timeout, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	out, err := p.output(cmd)
+	if err != nil {
+		return Result{}, fmt.Errorf("trial: %w: %s", err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	var r Result
+	if err := json.Unmarshal(out, &r); err != nil {
+		return Result{}, fmt.Errorf("trial: it said %q: %w", out, err)
+	}
+	return r, nil
+}
+
+// attributes is the namespaces. A network namespace is owned by the user
+// namespace in which it is made.
+func (p plan) attributes() *syscall.SysProcAttr {
+	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWNS}
+	if !p.Spec.ForeignNetwork {
+		attr.Cloneflags |= syscall.CLONE_NEWNET
+	}
+	if !Unprivileged() && !p.Spec.ForeignNetwork {
+		return attr
+	}
+	attr.Cloneflags |= syscall.CLONE_NEWUSER
+	size := 1
+	if !Unprivileged() {
+		size = 1 << 16
+	}
+	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: size}}
+	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: size}}
+	attr.GidMappingsEnableSetgroups = !Unprivileged()
+	return attr
+}
+
+// output runs the command from a thread whose network namespace is another than
+// the process's, if the spec wants one that belongs to somebody else.
+func (p plan) output(cmd *exec.Cmd) ([]byte, error) {
+	if !p.Spec.ForeignNetwork {
+		return cmd.Output()
+	}
+	if Unprivileged() {
+		return nil, errors.New("a network that belongs to another user namespace takes root to make")
+	}
+	type result struct {
+		out []byte
+		err error
+	}
+	done := make(chan result)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends with its namespace
+		if err := syscall.Unshare(syscall.CLONE_NEWNET); err != nil {
+			done <- result{nil, err}
+			return
+		}
+		if err := writePortStart(p.Spec.PortStart); err != nil {
+			done <- result{nil, err}
+			return
+		}
+		out, err := cmd.Output()
+		done <- result{out, err}
+	}()
+	r := <-done
+	return r.out, r.err
+}
+
+func writePortStart(n int) error {
+	return os.WriteFile("/proc/sys/net/ipv4/ip_unprivileged_port_start", []byte(strconv.Itoa(n)), 0)
+}
