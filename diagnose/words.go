@@ -176,6 +176,8 @@ func (p *patient) at(change string) string {
 	switch {
 	case w.File != "" && w.Line > 0:
 		return fmt.Sprintf("%s:%d: %s", w.File, w.Line, joinPath(w.Path, change))
+	case w.File != "":
+		return fmt.Sprintf("%s: %s", w.File, joinPath(w.Path, change))
 	case w.Path != "":
 		return joinPath(w.Path, change)
 	default:
@@ -238,6 +240,7 @@ func (p *patient) podField(c Change) string {
 // the container without its last part.
 func (p *patient) atPod(change string) string {
 	w := p.start.Where
+	w.Line = 0 // which is the container's
 	if i := strings.LastIndexByte(w.Path, '.'); i >= 0 {
 		w.Path = w.Path[:i]
 	} else {

@@ -9,9 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/capwise/capwise/cmd/capwise/internal/policy"
 	"github.com/capwise/capwise/cmd/capwise/internal/report"
 	"github.com/capwise/capwise/cmd/capwise/internal/sources"
 	"github.com/capwise/capwise/cmd/capwise/internal/trial"
+	"github.com/capwise/capwise/diagnose"
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
@@ -74,15 +76,19 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	starts, err := e.starts(options, args)
+	starts, err := e.starts(cmd, options, args)
 	if err != nil {
 		return err
 	}
 	var r report.Report
-	for i := range starts {
-		answer := report.New(kernel, &starts[i], nil)
+	for _, s := range starts {
+		var forbids diagnose.Policy
+		if s.Container != nil && options.Policy != nil {
+			forbids = options.Policy.Of(s.Container)
+		}
+		answer := report.New(kernel, s.Start, forbids)
 		if e.try {
-			if answer.Tried, err = try(&starts[i]); err != nil {
+			if answer.Tried, err = try(s.Start); err != nil {
 				return err
 			}
 		}
@@ -138,6 +144,12 @@ func (e *explain) options() (sources.Options, error) {
 	default:
 		return o, fmt.Errorf("--program %q: want aware or dumb", e.program)
 	}
+	if e.policy != "" {
+		var err error
+		if o.Policy, err = policy.ByName(e.policy); err != nil {
+			return o, fmt.Errorf("--policy: %w", err)
+		}
+	}
 	if e.fileCaps != "" {
 		caps, err := filecap.FromText(e.fileCaps)
 		if err != nil {
@@ -178,7 +190,7 @@ func parseListen(text string) (scenario.Listen, error) {
 }
 
 // starts reads the one source that the user gave.
-func (e *explain) starts(o sources.Options, args []string) ([]scenario.Start, error) {
+func (e *explain) starts(cmd *cobra.Command, o sources.Options, args []string) ([]sources.Found, error) {
 	given := 0
 	for _, is := range []bool{e.file != "", e.pid != 0, len(args) > 0} {
 		if is {
@@ -188,6 +200,14 @@ func (e *explain) starts(o sources.Options, args []string) ([]scenario.Start, er
 	if given != 1 {
 		return nil, errors.New("want one source: -- COMMAND ARGS, -f FILE or --pid N")
 	}
-	s, err := o.Command(args)
-	return []scenario.Start{s}, err
+	if o.Policy != nil && e.file == "" {
+		return nil, errors.New("--policy goes with a Kubernetes manifest (-f)")
+	}
+	switch {
+	case e.file != "":
+		return o.File(e.file, cmd.InOrStdin())
+	default:
+		s, err := o.Command(args)
+		return []sources.Found{s}, err
+	}
 }

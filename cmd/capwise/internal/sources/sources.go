@@ -9,6 +9,7 @@ import (
 	"path"
 	"strings"
 
+	"github.com/capwise/capwise/cmd/capwise/internal/policy"
 	"github.com/capwise/capwise/image/rootfs"
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/engine"
@@ -23,13 +24,15 @@ type Options struct {
 	// Version is the runtime's, such as "24.0.6" or "cri-o:1.30".
 	Version string
 	Given   scenario.Given
+	// Policy is the platform's, or nil.
+	Policy *policy.Policy
 	// Look says that images may be asked of the local engine.
 	Look bool
 }
 
 // Command reads a command line: docker, podman, systemd-run, or any program of
 // this machine.
-func (o Options) Command(args []string) (scenario.Start, error) {
+func (o Options) Command(args []string) (Found, error) {
 	name := path.Base(args[0])
 	if name == "sudo" && len(args) > 1 {
 		name = path.Base(args[1])
@@ -44,12 +47,12 @@ func (o Options) Command(args []string) (scenario.Start, error) {
 		}
 		s, err = caller.Parse(args)
 	default:
-		return scenario.Start{}, fmt.Errorf("%q: not yet", args[0])
+		return Found{}, fmt.Errorf("%q: not yet", args[0])
 	}
 	if err != nil {
-		return scenario.Start{}, err
+		return Found{}, err
 	}
-	return s, o.Resolve(&s)
+	return Found{Start: &s}, o.Resolve(&s)
 }
 
 // Resolve looks up the program of a start in its image or on this machine.
