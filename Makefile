@@ -1,13 +1,15 @@
 # The commands of this project. "make run" and "make test" do all of their
 # set-up themselves, on a Debian machine with Go.
 
-.PHONY: run build test lint bench images clean help
+.PHONY: run build test test-kernel test-kernel-qemu lint bench images clean help
 
 help:
 	@echo 'make run      start Caddy with a page on http://localhost:8080'
 	@echo '              PORT=80 for another port, PERMIT=1 to permit it the capability'
 	@echo 'make build    bin/caddy'
 	@echo 'make test     all tests; as root on Debian it installs what they need'
+	@echo 'make test-kernel        the law against this kernel, every case (root; minutes)'
+	@echo 'make test-kernel-qemu   the law against Debian 12 and its kernel 6.1, in QEMU'
 	@echo 'make lint     formatting, linters, vulnerabilities'
 	@echo 'make bench    speed beside the peers (root)'
 	@echo 'make images   the caddy image in dist/, without Docker and without root'
@@ -22,6 +24,13 @@ build:
 
 test:
 	@scripts/test.sh
+
+test-kernel:
+	@scripts/kernelcheck.sh
+	@bin/capwise-kernelcheck -mode full
+
+test-kernel-qemu:
+	@scripts/kernel-qemu.sh
 
 lint:
 	@scripts/lint.sh

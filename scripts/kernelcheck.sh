@@ -12,6 +12,11 @@ src=test/kernel/agent/src
 # newer FILE: whether it is newer than all C sources.
 newer() { [ -e "$1" ] && [ -z "$(find "$src" -name '*.[ch]' -newer "$1")" ]; }
 
+command -v gcc >/dev/null || {
+	echo "kernelcheck.sh: gcc is missing; as root on Debian, scripts/prepare-debian.sh installs it" >&2
+	exit 1
+}
+
 # compile NAME FLAGS: a reader never finds it half written.
 compile() {
 	name=$1

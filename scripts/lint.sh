@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 root=$PWD
 tools=$root/.cache/tools
 database=https://vuln.go.dev
-[ $# -gt 0 ] || set -- . caddy image test/e2e test/peers
+[ $# -gt 0 ] || set -- . caddy image test/e2e test/kernel test/peers
 
 # workspace MODULE prints the file of a workspace that holds this module alone.
 # It stands for module.sh, whose -modfile the linters do not understand.

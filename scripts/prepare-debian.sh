@@ -30,6 +30,8 @@ needs=(
 	"curl curl"
 	"gcc gcc"
 	"libc6-dev /usr/include/stdlib.h"
+	"linux-libc-dev /usr/include/linux/capability.h"
+	"e2fsprogs debugfs" # writes attributes past the kernel
 )
 
 say() { echo "prepare-debian.sh: $*" >&2; }

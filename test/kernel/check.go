@@ -21,8 +21,11 @@ type Options struct {
 	// Part and Parts: only every Parts-th start is taken, from number Part on.
 	Part, Parts int
 	Workers     int
-	// Model is Law, except in the checker's own tests.
+	// Model is what the kernel is compared with, [Law].
 	Model Model
+	// Mutants are wrong laws that the check of the check expects to be found out;
+	// their mismatches are counted apart.
+	Mutants []Model
 	// Progress is told the counts now and then; it may be nil.
 	Progress func(sweep string, c Counts)
 	// Dir is an existing directory to mount over, in a mount namespace that
@@ -48,10 +51,11 @@ func (c *Counts) add(d Counts) {
 // Report is the outcome of a check.
 type Report struct {
 	Counts
-	Kernel law.Kernel
-	Sweeps []SweepCounts
-	Rules  map[law.Rule]int // how many cases each rule had a say in
-	Shown  []string         // the first mismatches, in full
+	Kernel           law.Kernel
+	Sweeps           []SweepCounts
+	Rules            map[law.Rule]int // how many cases each rule had a say in
+	MutantMismatches []int            // of each mutant
+	Shown            []string         // the first mismatches, in full
 }
 
 // SweepCounts is the counts of one part.
@@ -103,6 +107,7 @@ func (c *checker) run() error {
 		return err
 	}
 	c.report.Rules = map[law.Rule]int{}
+	c.report.MutantMismatches = make([]int, len(c.Mutants))
 	for i, s := range all {
 		c.report.Sweeps = append(c.report.Sweeps, SweepCounts{Name: s.name})
 		if err := c.sweep(i, s, c.plan(i, s)); err != nil {
@@ -284,6 +289,11 @@ func (c *checker) compare(s *sweep, w wish, t trial, r reply, counts *Counts) {
 	counts.Compared++
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	for i, m := range c.Mutants {
+		if wrong, _ := t.predict(m, from); got != wrong {
+			c.report.MutantMismatches[i]++
+		}
+	}
 	for r := range rules.All() {
 		c.report.Rules[r]++
 	}

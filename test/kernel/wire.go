@@ -68,14 +68,13 @@ type status uint32
 
 const (
 	// compare: before and after are worth comparing.
-	compare status = iota
-	// refused: the kernel let no child become what was wished.
-	refused
-	// differs: it let one, but the child became something else.
-	differs
+	compare status = 0
 	// broken: the program was executed and reported nothing.
-	broken
+	broken status = 3
 )
+
+// Between them: the kernel let no child become what was wished (REFUSED of
+// agent.c), or the child became something else (DIFFERS).
 
 // reply is the kernel's answer to one case.
 type reply struct {

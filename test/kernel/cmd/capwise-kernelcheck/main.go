@@ -9,9 +9,9 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -26,7 +26,7 @@ func main() {
 		asInit()
 	}
 	code := 0
-	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	if err := run(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "capwise-kernelcheck:", err)
 		code = 1
 	}
@@ -47,11 +47,10 @@ type settings struct {
 // sampleSize is the number of cases of the mode sample.
 const sampleSize = 30000
 
-func parse(args []string, stderr io.Writer) (settings, error) {
+func parse(args []string) (settings, error) {
 	s := settings{options: kernelcheck.Options{Model: kernelcheck.Law, Dir: "/tmp"}}
 	o := &s.options
 	flags := flag.NewFlagSet("capwise-kernelcheck", flag.ContinueOnError)
-	flags.SetOutput(stderr)
 	flags.StringVar(&s.mode, "mode", "sample", "sample: some cases of each part, in seconds; full: every case; random: -count cases by -seed")
 	flags.IntVar(&o.Random, "count", 1_000_000, "how many cases the mode random compares")
 	flags.Uint64Var(&o.Seed, "seed", 0, "of the mode random; 0 draws one")
@@ -85,9 +84,9 @@ func parse(args []string, stderr io.Writer) (settings, error) {
 	return s, nil
 }
 
-func run(args []string, stdout, stderr io.Writer) (err error) {
-	s, err := parse(args, stderr)
-	if err == flag.ErrHelp {
+func run(args []string) error {
+	s, err := parse(args)
+	if errors.Is(err, flag.ErrHelp) {
 		return nil
 	}
 	if err != nil {
@@ -99,31 +98,31 @@ func run(args []string, stdout, stderr io.Writer) (err error) {
 	}
 	defer restore()
 	if s.mode == "random" {
-		fmt.Fprintf(stdout, "seed %d\n", s.options.Seed)
+		fmt.Printf("seed %d\n", s.options.Seed)
 	}
-	s.options.Progress = progress(os.Stderr)
+	s.options.Progress = progress()
 	begin := time.Now()
 	report, err := kernelcheck.Run(s.options)
 	if err != nil {
 		return err
 	}
-	return print(stdout, s, report, time.Since(begin))
+	return show(s, report, time.Since(begin))
 }
 
-// print writes the report; with mismatches it returns an error.
-func print(w io.Writer, s settings, r kernelcheck.Report, took time.Duration) error {
+// show prints the report; with mismatches it returns an error.
+func show(s settings, r kernelcheck.Report, took time.Duration) error {
 	if s.verbose {
 		for _, p := range r.Sweeps {
-			fmt.Fprintf(w, "%9d compared, %8d illegal starts: %s\n", p.Compared, p.Illegal, p.Name)
+			fmt.Printf("%9d compared, %8d illegal starts: %s\n", p.Compared, p.Illegal, p.Name)
 		}
 	}
 	for _, m := range r.Shown {
-		fmt.Fprintln(w, m)
+		fmt.Println(m)
 	}
-	fmt.Fprintf(w, "Linux %s: set-id %s, fs.suid_dumpable %d, file capabilities %s\n",
+	fmt.Printf("Linux %s: set-id %s, fs.suid_dumpable %d, file capabilities %s\n",
 		release(), r.Kernel.SetID, r.Kernel.SuidDumpable, map[bool]string{false: "on", true: "off"}[r.Kernel.NoFileCaps])
-	fmt.Fprintf(w, "%d illegal starting points and %d forbidden calls left out\n", r.Illegal, r.Impossible)
-	fmt.Fprintf(w, "%d cases compared in %.1f s (%.0f/s): %d mismatches\n", r.Compared, took.Seconds(), float64(r.Compared)/took.Seconds(), r.Mismatches)
+	fmt.Printf("%d illegal starting points and %d forbidden calls left out\n", r.Illegal, r.Impossible)
+	fmt.Printf("%d cases compared in %.1f s (%.0f/s): %d mismatches\n", r.Compared, took.Seconds(), float64(r.Compared)/took.Seconds(), r.Mismatches)
 	if r.Mismatches > 0 {
 		return fmt.Errorf("the law is not what this kernel does")
 	}
@@ -139,15 +138,15 @@ func release() string {
 }
 
 // progress shows the counts on a terminal, a few times a second.
-func progress(to *os.File) func(string, kernelcheck.Counts) {
-	info, err := to.Stat()
+func progress() func(string, kernelcheck.Counts) {
+	info, err := os.Stderr.Stat()
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 || os.Getpid() == 1 {
 		return nil
 	}
 	next := time.Now()
 	return func(part string, c kernelcheck.Counts) {
 		if now := time.Now(); now.After(next) {
-			fmt.Fprintf(to, "\r\033[K%d compared, %d mismatches, in: %s\r", c.Compared, c.Mismatches, part)
+			fmt.Fprintf(os.Stderr, "\r\033[K%d compared, %d mismatches, in: %s\r", c.Compared, c.Mismatches, part)
 			next = now.Add(200 * time.Millisecond)
 		}
 	}
