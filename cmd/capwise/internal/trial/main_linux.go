@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -52,16 +51,8 @@ func stage() error {
 	if err := json.Unmarshal(text, &p); err != nil {
 		return err
 	}
-	for i, f := range p.Spec.Chain {
-		if f.Caps == nil {
-			continue
-		}
-		if err := sys.SetCapabilityXattr(p.Paths[i], f.Caps); err != nil {
-			return fmt.Errorf("set file capabilities: %w", err)
-		}
-	}
-	if err := p.mounts(); err != nil {
-		return err
+	if err := p.files(); err != nil {
+		return fmt.Errorf("prepare files: %w", err)
 	}
 	if !p.Spec.ForeignNetwork {
 		if err := writePortStart(p.Spec.PortStart); err != nil {
@@ -74,19 +65,50 @@ func stage() error {
 	return p.execute()
 }
 
-// mounts remounts the folder of the files nosuid, if the spec wants that.
-func (p plan) mounts() error {
+// place is where the stage, in its mount namespace, has a file system of its own
+// that every user can reach. It ends with the last process in there.
+const place = "/tmp"
+
+func path(i int) string { return fmt.Sprintf("%s/program%d", place, i) }
+
+// files makes the files of the chain.
+func (p plan) files() error {
+	self, err := os.Open("/proc/self/exe")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = self.Close() }() // opened for reading
+	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := syscall.Mount("capwise", place, "tmpfs", 0, "mode=0755"); err != nil {
+		return fmt.Errorf("mount tmpfs: %w", err)
+	}
+	for i, f := range p.Spec.Chain {
+		if err := f.write(path(i), self); err != nil {
+			return err
+		}
+	}
 	if !p.Spec.Nosuid {
 		return nil
 	}
-	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, ""); err != nil {
+	return syscall.Mount("", place, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_NOSUID, "")
+}
+
+// write makes a copy of the calling program.
+func (f File) write(path string, self *os.File) error {
+	if _, err := self.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	dir := filepath.Dir(p.Paths[0])
-	if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
+	dst, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
 		return err
 	}
-	return syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_BIND|syscall.MS_NOSUID, "")
+	_, err = io.Copy(dst, self)
+	if err = errors.Join(err, dst.Close()); err != nil || f.Caps == nil {
+		return err
+	}
+	return sys.SetCapabilityXattr(path, f.Caps)
 }
 
 // become gives the calling thread the credentials of the spec. Until the last
@@ -162,7 +184,7 @@ func (p plan) execute() error {
 		return err
 	}
 	env := []string{roleVar + "=" + roleProbe, planVar + "=" + string(text)}
-	err = syscall.Exec(p.Paths[at], []string{"capwise-probe"}, env)
+	err = syscall.Exec(path(at), []string{"capwise-probe"}, env)
 	return report(Result{Failed: at, Errno: errnoName(err)})
 }
 
@@ -189,7 +211,7 @@ func probe() error {
 	if err := json.Unmarshal([]byte(os.Getenv(planVar)), &p); err != nil {
 		return err
 	}
-	if p.At < len(p.Paths) {
+	if p.At < len(p.Spec.Chain) {
 		return p.execute()
 	}
 	r := Result{Failed: -1}

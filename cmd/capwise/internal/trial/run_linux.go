@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strconv"
 	"syscall"
@@ -29,9 +27,8 @@ const (
 
 // plan is what the copies need to know; they get it in their environment.
 type plan struct {
-	Spec  Spec
-	Paths []string // of the chain
-	At    int      // which of them comes next
+	Spec Spec
+	At   int // which file of the chain comes next
 }
 
 // timeout is how long a trial may take: it only executes and binds.
@@ -64,42 +61,7 @@ func Available() (capset.Set, error) {
 }
 
 // Run tries the spec. The error is about the trial, not about its outcome.
-func Run(s Spec) (_ Result, err error) {
-	dir, err := os.MkdirTemp("", "capwise-trial-")
-	if err != nil {
-		return Result{}, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := os.Chmod(dir, 0o755); err != nil {
-		return Result{}, err
-	}
-	p := plan{Spec: s}
-	for i := range s.Chain {
-		path := filepath.Join(dir, "program"+strconv.Itoa(i))
-		if err := copySelf(path); err != nil {
-			return Result{}, err
-		}
-		p.Paths = append(p.Paths, path)
-	}
-	return p.start()
-}
-
-func copySelf(path string) (err error) {
-	// No child is forked meanwhile, which would hold the file open for writing.
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
-	src, err := os.Open("/proc/self/exe")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = src.Close() }() // opened for reading
-	dst, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(dst, src)
-	return errors.Join(err, dst.Close())
-}
+func Run(s Spec) (Result, error) { return plan{Spec: s}.start() }
 
 // start runs the stage in namespaces of its own.
 func (p plan) start() (Result, error) {

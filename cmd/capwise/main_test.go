@@ -1,0 +1,131 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"github.com/capwise/capwise/cmd/capwise/internal/trial"
+	"github.com/capwise/capwise/diagnose"
+	"github.com/capwise/capwise/internal/need"
+)
+
+func TestMain(m *testing.M) {
+	trial.Main() // the scripts' "explain --try" starts copies of this binary
+	testscript.Main(m, map[string]func(){"capwise": func() { os.Exit(run(os.Args[1:])) }})
+}
+
+// TestScripts runs the scripts in testdata/script, one for each thing that a
+// user does.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits": exits, "schema": schema,
+		},
+		Condition: func(cond string) (bool, error) {
+			return cond == "root" && os.Geteuid() == 0, nil
+		},
+	})
+}
+
+// exits runs a command that must end with the given code: exits CODE COMMAND...
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	err := ts.Exec(args[1], args[2:]...)
+	code := "0"
+	if err != nil {
+		code = strings.TrimPrefix(err.Error(), "exit status ")
+	}
+	if code != args[0] {
+		ts.Fatalf("exit code %s, want %s", code, args[0])
+	}
+}
+
+// schema holds standard output, or a file, against the published schema.
+func schema(ts *testscript.TestScript, neg bool, args []string) {
+	name := "stdout"
+	if len(args) > 0 {
+		name = args[0]
+	}
+	err := validate(ts.ReadFile(name))
+	if neg && err == nil {
+		ts.Fatalf("%s fits the schema", name)
+	}
+	if !neg {
+		ts.Check(err)
+	}
+}
+
+const schemaFile = "internal/report/schema.json"
+
+func validate(text string) error {
+	s, err := jsonschema.NewCompiler().Compile(schemaPath)
+	if err != nil {
+		return err
+	}
+	value, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
+	if err != nil {
+		return err
+	}
+	return s.Validate(value)
+}
+
+// schemaPath is absolute, since scripts run in folders of their own.
+var schemaPath = func() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		panic(err)
+	}
+	return dir + "/" + schemaFile
+}()
+
+// TestSchemaCauses holds that the schema lists exactly the causes that there are.
+func TestSchemaCauses(t *testing.T) {
+	text, err := os.ReadFile(schemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s struct {
+		Defs struct {
+			Cause struct{ Enum []diagnose.Cause }
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	listed := map[diagnose.Cause]bool{}
+	for _, c := range s.Defs.Cause.Enum {
+		listed[c] = true
+	}
+	for _, c := range diagnose.Causes() {
+		if !listed[c] {
+			t.Errorf("the schema lacks cause %s", c)
+		}
+	}
+	if len(listed) != len(diagnose.Causes()) {
+		t.Errorf("the schema lists %d causes, there are %d", len(listed), len(diagnose.Causes()))
+	}
+}
+
+// TestDemo holds that the demonstration comes out as foretold, as root and in a
+// user namespace.
+func TestDemo(t *testing.T) {
+	need.Root(t)
+	var out strings.Builder
+	if err := demo(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []string{
+		"│+ep │all dropped │exec: operation not permitted│exec: operation not permitted│yes        │",
+		"│+p  │one allowed │served                       │served                       │yes        │",
+		"│none│one allowed │served                       │bind: permission denied      │yes        │",
+	} {
+		if !strings.Contains(out.String(), row) {
+			t.Errorf("no row %s in\n%s", row, &out)
+		}
+	}
+}
