@@ -1,0 +1,155 @@
+package kubernetes
+
+import (
+	"fmt"
+	"strconv"
+
+	yaml "go.yaml.in/yaml/v3"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/engine"
+)
+
+// Causes of a refusal besides that of runAsNonRoot.
+const (
+	// CauseRunAsNonRoot: kubelet does not start root under runAsNonRoot.
+	CauseRunAsNonRoot = "run-as-non-root"
+	// CauseInvalid: the API server does not accept the object.
+	CauseInvalid = "invalid-manifest"
+)
+
+// podReader reads the containers of one pod.
+type podReader struct {
+	*reader
+	template        *corev1.PodTemplateSpec
+	name, namespace string
+	spec            *yaml.Node // the PodSpec
+	path            string     // and where it is in its document
+	strict          []error
+}
+
+// containers adds every container of the pod.
+func (p *podReader) containers() error {
+	spec := &p.template.Spec
+	for i := range spec.InitContainers {
+		if err := p.container(InitContainers, i, &spec.InitContainers[i]); err != nil {
+			return err
+		}
+	}
+	for i := range spec.Containers {
+		if err := p.container(Containers, i, &spec.Containers[i]); err != nil {
+			return err
+		}
+	}
+	for i := range spec.EphemeralContainers {
+		c := corev1.Container(spec.EphemeralContainers[i].EphemeralContainerCommon)
+		if err := p.container(EphemeralContainers, i, &c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// container adds one container.
+func (p *podReader) container(list List, i int, c *corev1.Container) error {
+	where := scenario.Where{File: p.file, Path: fmt.Sprintf("%s.%s[%d]", p.path, list, i)}
+	if node := item(child(p.spec, string(list)), i); node != nil {
+		where.Line = node.Line
+	}
+	s := scenario.Start{Name: p.name + "/" + c.Name, Syntax: scenario.Kubernetes, Where: where}
+	s.Settings.Runtime, s.Settings.PortStart = p.runtime, scenario.Unset
+	for _, warning := range p.strict {
+		s.Note(warning.Error() + ": Kubernetes passes over it")
+	}
+	program(&s, c)
+	context := effective(p.template.Spec.SecurityContext, c.SecurityContext)
+	identity(&s, &context)
+	privileges(&s, &context)
+	profiles(&s, &context)
+	if err := isolation(&s, &p.template.Spec); err != nil {
+		return fmt.Errorf("line %d: %s: %w", where.Line, s.Name, err)
+	}
+	for j := range c.Ports {
+		listen(&s, &c.Ports[j], j)
+	}
+	p.reader.containers = append(p.reader.containers, Container{
+		Start: s, Template: p.template, List: list, Index: i, Namespace: p.namespace,
+	})
+	return nil
+}
+
+// program is what the container executes.
+func program(s *scenario.Start, c *corev1.Container) {
+	r := &s.Request
+	r.Image = c.Image
+	r.Entrypoint, r.Args = c.Command, c.Args
+	if len(r.Entrypoint) == 0 {
+		r.Entrypoint = nil
+	}
+	switch {
+	case len(r.Args) > 0:
+	case r.Entrypoint != nil:
+		r.Args = []string{} // a command of its own does without the image's arguments
+	default:
+		r.Args = nil
+	}
+	for _, env := range c.Env {
+		if env.Name == "PATH" {
+			r.Path = env.Value
+		}
+	}
+}
+
+// listen adds a port.
+func listen(s *scenario.Start, port *corev1.ContainerPort, i int) {
+	network := "tcp"
+	switch port.Protocol {
+	case "", corev1.ProtocolTCP:
+	case corev1.ProtocolUDP:
+		network = "udp"
+	default:
+		return // SCTP
+	}
+	if port.ContainerPort < 1 || port.ContainerPort > 65535 {
+		s.Note(fmt.Sprintf("ports[%d].containerPort %d is no port", i, port.ContainerPort))
+		return
+	}
+	s.AddListen(scenario.Listen{
+		Network: network, Address: ":" + strconv.Itoa(int(port.ContainerPort)), Port: int(port.ContainerPort),
+		From: fmt.Sprintf("ports[%d].containerPort", i),
+	})
+}
+
+// isolation is the namespaces and sysctls, which the whole pod shares.
+func isolation(s *scenario.Start, spec *corev1.PodSpec) error {
+	if spec.RuntimeClassName != nil {
+		s.Note(fmt.Sprintf("runtimeClassName %s is taken to do as runc does", *spec.RuntimeClassName))
+	}
+	if spec.HostNetwork {
+		s.Settings.Network = scenario.NetworkHost
+	}
+	s.Settings.UserNamespace = spec.HostUsers != nil && !*spec.HostUsers
+	if s.Settings.UserNamespace && (spec.HostNetwork || spec.HostPID || spec.HostIPC) {
+		refuse(s, CauseInvalid, "the API server accepts hostUsers: false only without hostNetwork, hostPID and hostIPC")
+	}
+	if spec.SecurityContext == nil {
+		return nil
+	}
+	for _, sysctl := range spec.SecurityContext.Sysctls {
+		if err := engine.Sysctl(s, sysctl.Name, sysctl.Value); err != nil {
+			return err
+		}
+	}
+	if spec.HostNetwork && s.Settings.PortStart != scenario.Unset {
+		refuse(s, engine.CauseSysctlHostNetwork, "a sysctl of the network cannot be set for a pod with hostNetwork")
+	}
+	return nil
+}
+
+// refuse keeps the first reason.
+func refuse(s *scenario.Start, cause, reason string) {
+	if s.Refused == nil {
+		s.Refused = &scenario.Refusal{Cause: cause, Reason: reason}
+	}
+}
