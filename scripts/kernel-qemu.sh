@@ -44,12 +44,15 @@ options=(-qq -o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache" -o Dir
 	-o Dir::Etc::SourceParts=- -o Dir::State::Status=/dev/null -o APT::Architecture=amd64 -o APT::Architectures=amd64
 	-o Acquire::Languages=none -o APT::Sandbox::User=root)
 
-# fetch PACKAGE DIRECTORY: unpacks the file boot/vmlinuz of a package there.
+# fetch PACKAGE DIRECTORY: unpacks the kernel of a package there. From 7 on it is
+# not in /boot.
 fetch() {
 	local deb=$2/deb
+	rm -rf "$deb"
 	mkdir -p "$deb"
 	(cd "$deb" && apt-get "${options[@]}" download "$1" >&2)
-	dpkg-deb --fsys-tarfile "$deb"/*.deb | tar -xO --wildcards './boot/vmlinuz-*' >"$2/vmlinuz.part"
+	dpkg-deb -x "$deb"/*.deb "$deb"
+	find "$deb/boot" "$deb/usr" -name 'vmlinuz*' -type f -exec mv {} "$2/vmlinuz.part" \; 2>/dev/null || true
 	rm -r "$deb"
 	mv "$2/vmlinuz.part" "$2/vmlinuz"
 }
@@ -77,7 +80,7 @@ cp bin/capwise-kernelcheck "$stage/init"
 (cd "$stage" && echo init | cpio --quiet -o -H newc >"$stage/initrd")
 
 say "booting $package: capwise-kernelcheck $*"
-timeout "${TIMEOUT:-3600}" qemu-system-x86_64 -M q35 -accel tcg -cpu qemu64 -m 768 -smp 1 -nodefaults -no-user-config \
+timeout 3600 qemu-system-x86_64 -M q35 -accel tcg -cpu qemu64 -m 768 -smp 1 -nodefaults -no-user-config \
 	-nographic -serial stdio -no-reboot -kernel "$kernel/vmlinuz" -initrd "$stage/initrd" \
 	-append "console=ttyS0 quiet panic=-1 ${APPEND:-} -- $*" </dev/null | tr -d '\r' | tee "$stage/log"
 grep -q ': 0 mismatches$' "$stage/log" || {

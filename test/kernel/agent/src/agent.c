@@ -11,6 +11,8 @@
 //                          inside the present one; UID made it (DEPTH 1), or made
 //                          the one around it (DEPTH 2)
 //   port:N                 set net.ipv4.ip_unprivileged_port_start
+//   tmpfs:DIR              enter a new mount namespace, with a tmpfs there
+//   join:PATH              enter the mount namespace of that file
 //   bounding:HEX           reduce the bounding set to this
 #define _GNU_SOURCE
 #include <errno.h>
@@ -21,6 +23,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -337,6 +340,22 @@ static void enter_inside(const char *uid_depth)
 	waitpid(pid, NULL, 0);
 }
 
+static void mount_tmpfs(const char *dir)
+{
+	if (unshare(CLONE_NEWNS) || mount("", "/", "", MS_REC | MS_PRIVATE, "") || mount("capwise", dir, "tmpfs", 0, "mode=0755"))
+		die("mount a tmpfs");
+}
+
+// The working directory is found again by its path.
+static void join(const char *path)
+{
+	char dir[256];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || !getcwd(dir, sizeof dir) || setns(fd, CLONE_NEWNS) || chdir(dir))
+		die(path);
+	close(fd);
+}
+
 static void prepare(char *word)
 {
 	char *value = strchr(word, ':');
@@ -349,6 +368,10 @@ static void prepare(char *word)
 			die("enter a network namespace");
 	} else if (!strcmp(word, "inside"))
 		enter_inside(value);
+	else if (!strcmp(word, "tmpfs"))
+		mount_tmpfs(value);
+	else if (!strcmp(word, "join"))
+		join(value);
 	else if (!strcmp(word, "port"))
 		write_file("/proc/sys/net/ipv4/ip_unprivileged_port_start", value);
 	else if (!strcmp(word, "bounding")) {
