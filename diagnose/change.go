@@ -91,10 +91,8 @@ type patient struct {
 func newPatient(s *scenario.Start, j *Judgement) *patient {
 	p := &patient{start: s, found: j}
 	bounding := s.Settings.Task().Bounding
-	if len(s.Program.Chain) > 0 {
-		if file := s.Program.Last().File; j.Exec.Cause == DumbFile || file.Caps.Permitted.Has(capset.NetBindService) {
-			p.missing = file.Caps.Permitted &^ bounding
-		}
+	if file := s.Program.Last().File; j.Exec.Cause == DumbFile || file.Caps.Permitted.Has(capset.NetBindService) {
+		p.missing = file.Caps.Permitted &^ bounding
 	}
 	for i, b := range j.Binds {
 		if !b.OK() {

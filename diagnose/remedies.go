@@ -52,7 +52,7 @@ const most = 6
 // law, least privilege first. None contains another. Those that the policy
 // forbids say why, and come last; a nil policy forbids nothing.
 func Remedies(k law.Kernel, s *scenario.Start, j *Judgement, policy Policy) []Remedy {
-	if j.OK() {
+	if j.OK() || len(s.Program.Chain) == 0 { // what is not there, no change of a start makes
 		return nil
 	}
 	p := newPatient(s, j)

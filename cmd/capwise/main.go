@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,12 @@ var errFails = errors.New("it would fail")
 
 func main() {
 	trial.Main() // where this process is a copy that tries something
+	defer func() {
+		if bug := recover(); bug != nil { // or Go would exit with 2, which is an answer here
+			fmt.Fprintf(os.Stderr, "capwise: a bug of capwise: %v\n%s", bug, debug.Stack())
+			os.Exit(exitError)
+		}
+	}()
 	os.Exit(run(os.Args[1:]))
 }
 

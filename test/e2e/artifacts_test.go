@@ -33,6 +33,8 @@ func artifact(variable, otherwise string) string {
 	return path // fails where it is opened, with its name
 }
 
+func capwiseBinary() string { return artifact("CAPWISE", "../../bin/capwise") }
+
 func caddyBinary() string { return artifact("CAPWISE_CADDY", "../../bin/caddy") }
 
 func upstreamBinary() string {
@@ -59,7 +61,12 @@ var (
 		return derive("upstream-permitted", upstreamBinary(), permitted)
 	})
 	probePermitted = sync.OnceValues(func() (*program.Program, error) { return probe("probe-permitted", permitted) })
-	probeNone      = sync.OnceValues(func() (*program.Program, error) { return probe("probe-none", none) })
+	probeEffective = sync.OnceValues(func() (*program.Program, error) { return probe("probe-effective", effective) })
+	probeOther     = sync.OnceValues(func() (*program.Program, error) { return probe("probe-other", "cap_net_raw=p") })
+	probeForeign   = sync.OnceValues(func() (*program.Program, error) {
+		return probe("probe-foreign", "-n 200000 "+permitted)
+	})
+	probeNone = sync.OnceValues(func() (*program.Program, error) { return probe("probe-none", none) })
 )
 
 // derive makes a program with other file capabilities from a binary.
@@ -82,7 +89,11 @@ func probe(name, capabilities string) (*program.Program, error) {
 var probeBinary = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(sandbox.Dir(), "probe")
 	cmd := exec.Command("go", "build", "-o", path, "./internal/probe")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	workspace, err := filepath.Abs("../../go.work") // which finds the library in this checkout
+	if err != nil {
+		return "", err
+	}
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK="+workspace)
 	cmd.Stderr = os.Stderr
 	return path, cmd.Run()
 })

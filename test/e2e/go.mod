@@ -3,6 +3,7 @@ module github.com/capwise/capwise/test/e2e
 go 1.26.0
 
 require (
+	github.com/capwise/capwise v0.0.0
 	github.com/quic-go/quic-go v0.63.0
 	golang.org/x/sys v0.48.0
 )

@@ -26,6 +26,9 @@ func container(name string, spec Spec) []string {
 	}
 	args = append(args, spec.Extra...)
 	args = append(args, spec.Program.Ref)
+	if spec.Command != nil {
+		return append(args, spec.Command...)
+	}
 	if len(spec.Args) == 0 {
 		return args // the image says what to run
 	}

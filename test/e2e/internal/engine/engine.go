@@ -24,6 +24,7 @@ const AnyPortStart = -1
 type Spec struct {
 	Program    *program.Program
 	Args       []string // none leaves it to the image, where there is one
+	Command    []string // instead of the program and its arguments, in an image
 	User       string   // a numeric uid, also the gid; "" leaves the choice to Extra
 	Add        []string // capabilities, without the prefix CAP_
 	PortStart  int      // net.ipv4.ip_unprivileged_port_start, or AnyPortStart

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -21,7 +22,8 @@ type Program struct {
 }
 
 // New copies binary into dir, gives the copy file capabilities in the notation
-// of setcap(8) ("" for none), and writes an image that contains that copy.
+// of setcap(8) ("" for none; "-n 200000 cap_kill=p" to bind them to the user
+// namespace whose root has that id), and writes an image that contains that copy.
 func New(dir, name, binary, capabilities string) (*Program, error) {
 	p := &Program{
 		Name:    name,
@@ -34,7 +36,7 @@ func New(dir, name, binary, capabilities string) (*Program, error) {
 		return nil, err
 	}
 	if capabilities != "" {
-		if out, err := exec.Command("setcap", capabilities, p.Path).CombinedOutput(); err != nil {
+		if out, err := exec.Command("setcap", append(strings.Fields(capabilities), p.Path)...).CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("setcap %s %s: %w: %s", capabilities, p.Path, err, out)
 		}
 	}
