@@ -10,7 +10,9 @@ type File struct {
 	// file has none.
 	Caps filecap.Caps
 	// Malformed says that there is an attribute that the kernel cannot read.
-	// No setxattr(2) writes one; a damaged or foreign disk may hold it.
+	// No setxattr(2) writes one; a damaged or foreign disk may hold it. (One of
+	// more than 24 bytes makes execve(2) fail with ERANGE, not EINVAL, which the
+	// law does not tell apart. Unknown flags do not make it malformed.)
 	Malformed bool
 	// Foreign says that the attribute counts in another user namespace: its
 	// root id (0 unless Revision is V3) is neither root of the task's user
