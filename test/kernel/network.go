@@ -14,7 +14,7 @@ func bindSweeps() []sweep {
 	for _, start := range []int{law.DefaultPortStart, 0, 80, highestPortStart} {
 		for _, r := range networkRooms(start) {
 			all = append(all, sweep{fmt.Sprintf("bind from %d, %s", start, r.name), r, opBind, space{
-				caps: []capset.Cap{first}, uids: combinations(root, user)[:8], noNewPrivs: both,
+				caps: []capset.Cap{first}, uids: rootOrUser, noNewPrivs: both,
 			}, ports(start), 0})
 		}
 	}

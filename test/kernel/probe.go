@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
@@ -66,6 +67,22 @@ func (p *process) one(w wish, path string) (creds, error) {
 		return creds{}, fmt.Errorf("the kernel refuses what needs no more than root: status %d, errno %d, from %v", r.Status, r.Errno, w.Creds)
 	}
 	return replies[0].After.Creds, nil
+}
+
+// Release is the release of the running kernel, uname(2).
+func Release() string {
+	var name syscall.Utsname
+	if err := syscall.Uname(&name); err != nil {
+		return "of unknown release"
+	}
+	var b strings.Builder
+	for _, c := range name.Release {
+		if c == 0 {
+			break
+		}
+		b.WriteByte(byte(c))
+	}
+	return b.String()
 }
 
 // suidDumpable reads the sysctl fs.suid_dumpable.

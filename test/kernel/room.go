@@ -56,7 +56,8 @@ func enter(n namespace, parent namespace) string {
 	return fmt.Sprintf("userns:%d:%d", n.first-parent.first, n.count)
 }
 
-// universe is the capabilities that cases are about, besides CAP_SETUID.
+// bounding is an agent's argument that reduces its bounding set to the
+// capabilities that cases are about.
 var bounding = fmt.Sprintf("bounding:%x", uint64(universe))
 
 // The rooms of the cases of execve(2).

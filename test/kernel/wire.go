@@ -66,15 +66,14 @@ func numbers(n ...uint32) (a arg) {
 
 type status uint32
 
+// Others say that the kernel let no child become what was wished (REFUSED of
+// agent.c), or that the child became something else (DIFFERS).
 const (
 	// compare: before and after are worth comparing.
 	compare status = 0
 	// broken: the program was executed and reported nothing.
 	broken status = 3
 )
-
-// Between them: the kernel let no child become what was wished (REFUSED of
-// agent.c), or the child became something else (DIFFERS).
 
 // reply is the kernel's answer to one case.
 type reply struct {

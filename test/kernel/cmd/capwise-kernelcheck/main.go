@@ -15,7 +15,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
-	"strings"
 	"time"
 
 	kernelcheck "github.com/capwise/capwise/test/kernel"
@@ -120,21 +119,13 @@ func show(s settings, r kernelcheck.Report, took time.Duration) error {
 		fmt.Println(m)
 	}
 	fmt.Printf("Linux %s: set-id %s, fs.suid_dumpable %d, file capabilities %s\n",
-		release(), r.Kernel.SetID, r.Kernel.SuidDumpable, map[bool]string{false: "on", true: "off"}[r.Kernel.NoFileCaps])
+		kernelcheck.Release(), r.Kernel.SetID, r.Kernel.SuidDumpable, map[bool]string{false: "on", true: "off"}[r.Kernel.NoFileCaps])
 	fmt.Printf("%d illegal starting points and %d forbidden calls left out\n", r.Illegal, r.Impossible)
 	fmt.Printf("%d cases compared in %.1f s (%.0f/s): %d mismatches\n", r.Compared, took.Seconds(), float64(r.Compared)/took.Seconds(), r.Mismatches)
 	if r.Mismatches > 0 {
 		return fmt.Errorf("the law is not what this kernel does")
 	}
 	return nil
-}
-
-func release() string {
-	text, err := os.ReadFile("/proc/sys/kernel/osrelease")
-	if err != nil {
-		return "of unknown release"
-	}
-	return strings.TrimSpace(string(text))
 }
 
 // progress shows the counts on a terminal, a few times a second.
