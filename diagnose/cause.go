@@ -1,5 +1,7 @@
 package diagnose
 
+import "github.com/capwise/capwise/scenario"
+
 // Cause is the stable identifier of the reason why a program does not start or
 // a bind fails. docs/causes has a page for each.
 type Cause string
@@ -59,13 +61,16 @@ const (
 const (
 	// RunAsNonRoot says that the runtime was asked to refuse root, and the
 	// program would be root.
-	RunAsNonRoot Cause = "run-as-non-root"
+	RunAsNonRoot Cause = scenario.CauseRunAsNonRoot
 	// NotFound says that there is no such file.
-	NotFound Cause = "not-found"
+	NotFound Cause = scenario.CauseNotFound
 	// NotExecutable says that the file is there but not executable.
-	NotExecutable Cause = "not-executable"
+	NotExecutable Cause = scenario.CauseNotExecutable
 	// UnknownUser says that the user or group has no number.
-	UnknownUser Cause = "unknown-user"
+	UnknownUser Cause = scenario.CauseUnknownUser
+	// SysctlHostNetwork says that net.ipv4.ip_unprivileged_port_start was to be
+	// set for a container on the host's network, which engines refuse.
+	SysctlHostNetwork Cause = scenario.CauseSysctlHostNetwork
 )
 
 // Causes lists every cause.
@@ -73,6 +78,6 @@ func Causes() []Cause {
 	return []Cause{
 		DumbFile, MalformedFile, NotInBoundingSet, NoFileCapability, AmbientCleared, NotRaised, LostToNoNewPrivs,
 		LostToTracer, NosuidMount, FileCapsDisabled, ForeignFileCapability, GivenUp, ForeignNetwork, Blocked,
-		RunAsNonRoot, NotFound, NotExecutable, UnknownUser,
+		RunAsNonRoot, NotFound, NotExecutable, UnknownUser, SysctlHostNetwork,
 	}
 }

@@ -270,7 +270,12 @@ func changeSettings(c Change, s *scenario.Start) bool {
 		set.UID, set.GID, s.Refused = ordinaryUser, ordinaryUser, nil
 		return true
 	case OwnNetwork:
-		set.Network, set.PortStart = scenario.NetworkPrivate, scenario.Unset
+		set.Network = scenario.NetworkPrivate
+		if refused != nil && Cause(refused.Cause) == SysctlHostNetwork {
+			s.Refused = nil
+			return true
+		}
+		set.PortStart = scenario.Unset
 		return set.UserNamespace && before.Network == scenario.NetworkHost
 	case HostUsers:
 		set.UserNamespace = false

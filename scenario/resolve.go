@@ -30,14 +30,6 @@ type Given struct {
 	Awareness Awareness
 }
 
-// causes of [Refusal] that Resolve finds; package diagnose has them all.
-const (
-	causeNotFound      = "not-found"
-	causeNotExecutable = "not-executable"
-	causeUnknownUser   = "unknown-user"
-	causeRunAsNonRoot  = "run-as-non-root"
-)
-
 // Resolve looks up what s asks for by name: the user, the program with all that
 // is executed before it, and the ports. files is nil where there is no file
 // system to look in. What cannot be found, and would keep the runtime from
@@ -78,14 +70,14 @@ func (r *resolver) user() {
 	if user != "" {
 		a, err := r.lookUp(user)
 		if err != nil {
-			r.refuse(causeUnknownUser, "%v", err)
+			r.refuse(CauseUnknownUser, "%v", err)
 		}
 		s.Settings.UID, s.Settings.GID = a.uid, a.gid
 	}
 	if hasGroup {
 		gid, err := r.users.groupID(group)
 		if err != nil && r.files != nil {
-			r.refuse(causeUnknownUser, "%v", err)
+			r.refuse(CauseUnknownUser, "%v", err)
 		}
 		s.Settings.GID = gid
 	}
@@ -95,7 +87,7 @@ func (r *resolver) user() {
 		}
 	}
 	if s.Request.NonRoot && s.Settings.UID == 0 {
-		r.refuse(causeRunAsNonRoot, "runAsNonRoot is set, and the program would run as root")
+		r.refuse(CauseRunAsNonRoot, "runAsNonRoot is set, and the program would run as root")
 	}
 }
 
@@ -159,9 +151,9 @@ func (r *resolver) search() string {
 func (r *resolver) refuseProgram(name string, err error) {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		r.refuse(causeNotExecutable, "%s in %s is not executable", name, r.files)
+		r.refuse(CauseNotExecutable, "%s in %s is not executable", name, r.files)
 	case errors.Is(err, errNotFound), errors.Is(err, fs.ErrNotExist):
-		r.refuse(causeNotFound, "%s is not in %s", name, r.files)
+		r.refuse(CauseNotFound, "%s is not in %s", name, r.files)
 	default:
 		r.start.Note(fmt.Sprintf("%s in %s: %v", name, r.files, err))
 	}

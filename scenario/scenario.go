@@ -64,9 +64,20 @@ type Request struct {
 	Path string
 }
 
+// Causes of a [Refusal], which package diagnose knows by the same names.
+const (
+	CauseNotFound      = "not-found"
+	CauseNotExecutable = "not-executable"
+	CauseUnknownUser   = "unknown-user"
+	CauseRunAsNonRoot  = "run-as-non-root"
+	// CauseSysctlHostNetwork: a sysctl of the network was to be set for a
+	// container that has no network of its own.
+	CauseSysctlHostNetwork = "sysctl-host-network"
+)
+
 // Refusal is a runtime's own refusal to start a program.
 type Refusal struct {
-	// Cause is the stable identifier.
+	// Cause is one of the constants above.
 	Cause string
 	// Reason is one clause.
 	Reason string

@@ -209,7 +209,7 @@ func TestErrors(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	start := parse(t, "docker run --network host --sysctl net.ipv4.ip_unprivileged_port_start=0 c")
-	if start.Refused == nil || start.Refused.Cause != CauseSysctlHostNetwork {
+	if start.Refused == nil || start.Refused.Cause != scenario.CauseSysctlHostNetwork {
 		t.Errorf("refused: %+v", start.Refused)
 	}
 }

@@ -174,12 +174,8 @@ func (k *container) refuse() {
 	s := &k.start.Settings
 	if s.Network == scenario.NetworkHost && s.PortStart != scenario.Unset {
 		k.start.Refused = &scenario.Refusal{
-			Cause:  CauseSysctlHostNetwork,
+			Cause:  scenario.CauseSysctlHostNetwork,
 			Reason: fmt.Sprintf("the sysctl %s cannot be set for a container on the host's network", portStart),
 		}
 	}
 }
-
-// CauseSysctlHostNetwork is the cause of a refusal: a sysctl of the network
-// was to be set for a container that has no network of its own.
-const CauseSysctlHostNetwork = "sysctl-host-network"
