@@ -90,7 +90,7 @@ func (k *container) read(global, run syntax, args []string) error {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
 	}
-	k.refuse()
+	RefuseSysctl(k.start)
 	return nil
 }
 

@@ -169,11 +169,11 @@ func (k *container) rootlessDocker() {
 	}
 }
 
-// refuse says what the engine does not start at all.
-func (k *container) refuse() {
-	s := &k.start.Settings
-	if s.Network == scenario.NetworkHost && s.PortStart != scenario.Unset {
-		k.start.Refused = &scenario.Refusal{
+// RefuseSysctl notes that the engine does not start a container at all for
+// which a sysctl of the network is to be set, and which has no network of its own.
+func RefuseSysctl(start *scenario.Start) {
+	if start.Settings.Network == scenario.NetworkHost && start.Settings.PortStart != scenario.Unset {
+		start.Refused = &scenario.Refusal{
 			Cause:  scenario.CauseSysctlHostNetwork,
 			Reason: fmt.Sprintf("the sysctl %s cannot be set for a container on the host's network", portStart),
 		}

@@ -1,0 +1,162 @@
+// Package compose reads compose files. Merging, extends, profiles, includes and
+// variables are the affair of the Compose specification's own library; what a
+// service's settings mean is that of package engine, which reads Docker's
+// command line by the same rules.
+package compose
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+	yaml "go.yaml.in/yaml/v3"
+
+	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/engine"
+)
+
+// Load reads compose files, of which each is merged into the one before, with
+// the services of the given profiles. The error names the file.
+func Load(files, profiles []string) ([]scenario.Start, error) {
+	options, err := cli.NewProjectOptions(files,
+		cli.WithName("capwise"), cli.WithOsEnv, cli.WithDotEnv, cli.WithProfiles(profiles),
+		cli.WithoutEnvironmentResolution, cli.WithResolvedPaths(false))
+	if err != nil {
+		return nil, err
+	}
+	project, err := options.LoadProject(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", strings.Join(files, ", "), err)
+	}
+	lines, err := serviceLines(files)
+	if err != nil {
+		return nil, err
+	}
+	var starts []scenario.Start
+	for _, name := range project.ServiceNames() {
+		service := project.Services[name]
+		s, err := read(&service)
+		if err != nil {
+			return nil, fmt.Errorf("%s: service %s: %w", strings.Join(files, ", "), name, err)
+		}
+		s.Where = lines[name]
+		s.Where.Path = "services." + name
+		starts = append(starts, s)
+	}
+	if len(starts) == 0 {
+		return nil, fmt.Errorf("%s: no services, or none without a profile", strings.Join(files, ", "))
+	}
+	return starts, nil
+}
+
+// read turns a service into a start.
+func read(c *types.ServiceConfig) (scenario.Start, error) {
+	s := scenario.Start{Name: c.Name, Syntax: scenario.Compose}
+	s.Settings.Runtime.Name = scenario.Docker
+	s.Settings.PortStart = scenario.Unset
+	s.Request = scenario.Request{
+		Image: c.Image, Entrypoint: c.Entrypoint, Args: c.Command, User: c.User, Groups: c.GroupAdd,
+		Init: c.Init != nil && *c.Init,
+	}
+	if c.Image == "" && c.Build != nil {
+		s.Request.Image = c.Name
+		s.Note("the image is built by compose; --image says what is in it")
+	}
+	if path := c.Environment["PATH"]; path != nil {
+		s.Request.Path = *path
+	}
+	if s.Request.Entrypoint != nil && s.Request.Args == nil {
+		s.Request.Args = []string{} // an entrypoint of one's own does without the image's command
+	}
+	request := engine.Request{Add: c.CapAdd, Drop: c.CapDrop, Privileged: c.Privileged}
+	if err := request.Grant(&s.Settings); err != nil {
+		return s, err
+	}
+	for _, text := range c.SecurityOpt {
+		if err := engine.SecurityOption(&s, text); err != nil {
+			return s, err
+		}
+	}
+	for name, value := range c.Sysctls {
+		if err := engine.Sysctl(&s, name, value); err != nil {
+			return s, err
+		}
+	}
+	namespaces(&s, c)
+	return s, listens(&s, c)
+}
+
+// namespaces is network_mode and userns_mode.
+func namespaces(s *scenario.Start, c *types.ServiceConfig) {
+	switch mode, of, _ := strings.Cut(c.NetworkMode, ":"); mode {
+	case "host":
+		s.Settings.Network = scenario.NetworkHost
+	case "service", "container":
+		s.Settings.Network = scenario.NetworkJoined
+		s.Note(fmt.Sprintf("the network is that of %s: which ports are privileged in it is taken from how the engine makes networks", of))
+	}
+	if c.UserNSMode != "" && c.UserNSMode != "host" {
+		s.Settings.UserNamespace = true
+	}
+	engine.RefuseSysctl(s)
+}
+
+// listens is ports and expose.
+func listens(s *scenario.Start, c *types.ServiceConfig) error {
+	for _, p := range c.Ports {
+		text := fmt.Sprintf("%d/%s", p.Target, p.Protocol)
+		found, err := engine.Exposed(text, "ports: "+p.Published+":"+text)
+		if err != nil {
+			return err
+		}
+		for _, l := range found {
+			s.AddListen(l)
+		}
+	}
+	for _, text := range c.Expose {
+		found, err := engine.Exposed(text, "expose: "+text)
+		if err != nil {
+			return err
+		}
+		for _, l := range found {
+			s.AddListen(l)
+		}
+	}
+	return nil
+}
+
+// serviceLines finds the line of each service. Where several files speak of one,
+// the last has the last word, and is where to change it.
+func serviceLines(files []string) (map[string]scenario.Where, error) {
+	lines := map[string]scenario.Where{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		var document yaml.Node
+		if err := yaml.Unmarshal(data, &document); err != nil || len(document.Content) == 0 {
+			continue // the library has read it, so it is one that this one does not know
+		}
+		services := value(document.Content[0], "services")
+		for i := 0; services != nil && i+1 < len(services.Content); i += 2 {
+			key := services.Content[i]
+			lines[key.Value] = scenario.Where{File: filepath.Clean(file), Line: key.Line}
+		}
+	}
+	return lines, nil
+}
+
+// value returns what stands behind a key of a mapping, or nil.
+func value(mapping *yaml.Node, key string) *yaml.Node {
+	at := slices.IndexFunc(mapping.Content, func(n *yaml.Node) bool { return n.Value == key })
+	if at < 0 || at+1 >= len(mapping.Content) {
+		return nil
+	}
+	return mapping.Content[at+1]
+}
