@@ -76,7 +76,7 @@ func TestWorkloads(t *testing.T) {
 		t.Errorf("template %+v of %q", caddy.Template, caddy.Namespace)
 	}
 	setup := m.Containers[0]
-	if setup.Refused == nil || setup.Refused.Cause != CauseRunAsNonRoot || setup.List != InitContainers || setup.Request.Args == nil {
+	if setup.Refused == nil || setup.Refused.Cause != scenario.CauseRunAsNonRoot || setup.List != InitContainers || setup.Request.Args == nil {
 		t.Errorf("init container: refused %+v, %s, args %v", setup.Refused, setup.List, setup.Request.Args)
 	}
 	if side := m.Containers[2]; side.Request.Path != "/opt/bin" || side.Settings.Granted != containerd.Behaviour().Default || side.Settings.NoNewPrivs {
@@ -143,8 +143,8 @@ func TestRefusals(t *testing.T) {
 	const sysctl = `securityContext: {sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: "0"}]},`
 	for _, tc := range []struct{ spec, context, cause string }{
 		{"", "", ""},
-		{"", "runAsNonRoot: true, runAsUser: 0", CauseRunAsNonRoot},
-		{"securityContext: {runAsNonRoot: true, runAsUser: 0},", "", CauseRunAsNonRoot},
+		{"", "runAsNonRoot: true, runAsUser: 0", scenario.CauseRunAsNonRoot},
+		{"securityContext: {runAsNonRoot: true, runAsUser: 0},", "", scenario.CauseRunAsNonRoot},
 		{"securityContext: {runAsNonRoot: true, runAsUser: 0},", "runAsUser: 7", ""},
 		{"securityContext: {runAsNonRoot: true, runAsUser: 0},", "runAsNonRoot: false", ""},
 		{"securityContext: {runAsNonRoot: true},", "", ""},

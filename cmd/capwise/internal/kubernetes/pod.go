@@ -11,13 +11,9 @@ import (
 	"github.com/capwise/capwise/scenario/engine"
 )
 
-// Causes of a refusal besides that of runAsNonRoot.
-const (
-	// CauseRunAsNonRoot: kubelet does not start root under runAsNonRoot.
-	CauseRunAsNonRoot = "run-as-non-root"
-	// CauseInvalid: the API server does not accept the object.
-	CauseInvalid = "invalid-manifest"
-)
+// CauseInvalid is the cause of a refusal: the API server does not accept the
+// object.
+const CauseInvalid = "invalid-manifest"
 
 // podReader reads the containers of one pod.
 type podReader struct {
@@ -142,7 +138,7 @@ func isolation(s *scenario.Start, spec *corev1.PodSpec) error {
 		}
 	}
 	if spec.HostNetwork && s.Settings.PortStart != scenario.Unset {
-		refuse(s, engine.CauseSysctlHostNetwork, "a sysctl of the network cannot be set for a pod with hostNetwork")
+		refuse(s, scenario.CauseSysctlHostNetwork, "a sysctl of the network cannot be set for a pod with hostNetwork")
 	}
 	return nil
 }

@@ -66,7 +66,7 @@ func identity(s *scenario.Start, c *context) {
 	}
 	s.Request.NonRoot = isTrue(c.RunAsNonRoot)
 	if s.Request.NonRoot && c.RunAsUser != nil && *c.RunAsUser == 0 {
-		refuse(s, CauseRunAsNonRoot, "runAsNonRoot is set, and runAsUser is 0")
+		refuse(s, scenario.CauseRunAsNonRoot, "runAsNonRoot is set, and runAsUser is 0")
 	}
 }
 
