@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/internal/flags"
 )
 
 // Caller is who runs the command. The zero value is root.
@@ -33,7 +34,7 @@ func (c Caller) Parse(args []string) (scenario.Start, error) {
 	}
 	name := path.Base(args[0])
 	k := &container{caller: c, start: &scenario.Start{}}
-	var global, run syntax
+	var global, run flags.Syntax
 	switch name {
 	case "docker":
 		k.start.Syntax, k.start.Settings.Runtime.Name = scenario.DockerRun, scenario.Docker
@@ -54,7 +55,7 @@ func (c Caller) Parse(args []string) (scenario.Start, error) {
 type container struct {
 	caller  Caller
 	start   *scenario.Start
-	options options
+	options flags.Options
 }
 
 // note adds a line to the start's notes.
@@ -63,28 +64,28 @@ func (k *container) note(format string, args ...any) { k.start.Note(fmt.Sprintf(
 func (k *container) isPodman() bool { return k.start.Syntax == scenario.PodmanRun }
 
 // read fills the start from the arguments behind the engine's name.
-func (k *container) read(global, run syntax, args []string) error {
-	p, err := global.parse(args)
+func (k *container) read(global, run flags.Syntax, args []string) error {
+	p, err := global.Parse(args)
 	if err != nil {
 		return err
 	}
-	k.start.Notes = p.notes
-	verb, args := p.rest, p.rest
+	k.start.Notes = p.Notes
+	verb, args := p.Rest, p.Rest
 	if len(args) > 0 && args[0] == "container" {
 		args = args[1:]
 	}
 	if len(args) == 0 || args[0] != "run" && args[0] != "create" {
 		return fmt.Errorf("%q: want run or create", strings.Join(verb[:min(len(verb), 2)], " "))
 	}
-	if p, err = run.parse(args[1:]); err != nil {
+	if p, err = run.Parse(args[1:]); err != nil {
 		return fmt.Errorf("%s: %w", args[0], err)
 	}
-	k.start.Notes = append(k.start.Notes, p.notes...)
-	if len(p.rest) == 0 {
+	k.start.Notes = append(k.start.Notes, p.Notes...)
+	if len(p.Rest) == 0 {
 		return fmt.Errorf("%s: no image", args[0])
 	}
-	k.options = p.options
-	k.program(p.rest[0], p.rest[1:])
+	k.options = p.Options
+	k.program(p.Rest[0], p.Rest[1:])
 	for _, part := range []func() error{k.user, k.capabilities, k.security, k.sysctls, k.userNamespace, k.network, k.ports} {
 		if err := part(); err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
@@ -98,15 +99,15 @@ func (k *container) read(global, run syntax, args []string) error {
 func (k *container) program(image string, args []string) {
 	r := &k.start.Request
 	r.Image = image
-	k.start.Name = k.options.last("name")
+	k.start.Name = k.options.Last("name")
 	if k.start.Name == "" {
 		k.start.Name = image
 	}
 	if len(args) > 0 {
 		r.Args = args
 	}
-	if k.options.has("entrypoint") {
-		r.Entrypoint = k.entrypoint(k.options.last("entrypoint"))
+	if k.options.Has("entrypoint") {
+		r.Entrypoint = k.entrypoint(k.options.Last("entrypoint"))
 		if r.Args == nil {
 			r.Args = []string{} // an entrypoint of one's own does without the image's command
 		}
@@ -116,10 +117,10 @@ func (k *container) program(image string, args []string) {
 			r.Path = value
 		}
 	}
-	if runtime := k.options.last("runtime"); runtime != "" {
+	if runtime := k.options.Last("runtime"); runtime != "" {
 		k.note("--runtime=%s is taken to do as runc does", runtime)
 	}
-	if on, _ := k.options.enabled("rootfs"); on {
+	if on, _ := k.options.Enabled("rootfs"); on {
 		k.note("--rootfs: %s is a directory, not an image", image)
 	}
 }
@@ -138,7 +139,7 @@ func (k *container) entrypoint(value string) []string {
 
 // user is whom the program runs as.
 func (k *container) user() error {
-	user := k.options.last("user")
+	user := k.options.Last("user")
 	k.start.Request.User = user
 	name, group, _ := strings.Cut(user, ":")
 	if uid, err := strconv.ParseUint(name, 10, 32); err == nil {
@@ -149,7 +150,7 @@ func (k *container) user() error {
 	}
 	k.groups()
 	var err error
-	k.start.Request.Init, err = k.options.enabled("init")
+	k.start.Request.Init, err = k.options.Enabled("init")
 	return err
 }
 
@@ -171,7 +172,7 @@ func (k *container) groups() {
 }
 
 func (k *container) capabilities() error {
-	privileged, err := k.options.enabled("privileged")
+	privileged, err := k.options.Enabled("privileged")
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/internal/need"
 	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/internal/flags"
 )
 
 // parse reads a command line whose words hold no spaces.
@@ -241,7 +242,7 @@ func TestNotes(t *testing.T) {
 // TestFlagsOfTheInstalledCommands holds the lists of flags beside what the
 // commands themselves say.
 func TestFlagsOfTheInstalledCommands(t *testing.T) {
-	for name, syntaxes := range map[string]map[string]syntax{
+	for name, syntaxes := range map[string]map[string]flags.Syntax{
 		"docker": {"": dockerGlobal, "run": dockerRun, "create": dockerRun},
 		"podman": {"": podmanGlobal, "run": podmanRun, "create": podmanRun},
 	} {
@@ -261,7 +262,7 @@ func TestFlagsOfTheInstalledCommands(t *testing.T) {
 // helpLine matches a flag, with its short form, its name and its kind of value.
 var helpLine = regexp.MustCompile(`(?m)^ +(?:-(.), |    )?--([a-z0-9-]+)(?: ([^\s]\S*))?(?:\s{2,}.*)?$`)
 
-func compareWithHelp(t *testing.T, command, help string, syntax syntax) {
+func compareWithHelp(t *testing.T, command, help string, syntax flags.Syntax) {
 	_, help, _ = strings.Cut(help, "Options:\n")
 	flags := helpLine.FindAllStringSubmatch(help, -1)
 	if len(flags) < 8 {
@@ -269,12 +270,12 @@ func compareWithHelp(t *testing.T, command, help string, syntax syntax) {
 	}
 	for _, f := range flags {
 		short, name, value := f[1], f[2], f[3]
-		if syntax.values[name] != (value != "") || syntax.bools[name] != (value == "") {
+		if syntax.Values[name] != (value != "") || syntax.Bools[name] != (value == "") {
 			t.Errorf("%s --%s takes the value %q; in our lists it takes one: %v, takes none: %v",
-				command, name, value, syntax.values[name], syntax.bools[name])
+				command, name, value, syntax.Values[name], syntax.Bools[name])
 		}
-		if short != "" && syntax.short[short[0]] != name {
-			t.Errorf("%s -%s is --%s, not --%s", command, short, name, syntax.short[short[0]])
+		if short != "" && syntax.Short[short[0]] != name {
+			t.Errorf("%s -%s is --%s, not --%s", command, short, name, syntax.Short[short[0]])
 		}
 	}
 }

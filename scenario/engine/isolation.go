@@ -81,9 +81,9 @@ func (k *container) sysctls() error {
 // userNamespace is --userns and the maps.
 func (k *container) userNamespace() error {
 	s := &k.start.Settings
-	mode, argument, _ := strings.Cut(k.options.last("userns"), ":")
-	mapped := k.options.has("uidmap") || k.options.has("gidmap") ||
-		k.options.has("subuidname") || k.options.has("subgidname")
+	mode, argument, _ := strings.Cut(k.options.Last("userns"), ":")
+	mapped := k.options.Has("uidmap") || k.options.Has("gidmap") ||
+		k.options.Has("subuidname") || k.options.Has("subgidname")
 	s.UserNamespace = k.caller.Rootless || mapped
 	switch mode {
 	case "", "host": // what the daemon's userns-remap changes shows in no command line
@@ -123,7 +123,7 @@ func (k *container) keepID(argument string) {
 			gid = uint32(n)
 		}
 	}
-	if k.options.last("user") == "" {
+	if k.options.Last("user") == "" {
 		k.start.Request.User = fmt.Sprintf("%d:%d", uid, gid)
 		k.start.Settings.UID, k.start.Settings.GID = uid, gid
 	}
@@ -132,7 +132,10 @@ func (k *container) keepID(argument string) {
 // network is --network and, with Podman, --pod.
 func (k *container) network() error {
 	s := &k.start.Settings
-	value := k.options.last("network")
+	value := k.options.Last("network")
+	if value == "" {
+		value = k.options.Last("net") // the old name
+	}
 	for field := range strings.SplitSeq(value, ",") {
 		if name, ok := strings.CutPrefix(field, "name="); ok {
 			value = name // Docker's long form
@@ -145,10 +148,10 @@ func (k *container) network() error {
 	case mode == "container" || mode == "ns":
 		s.Network = scenario.NetworkJoined
 		k.note("the network is that of %s: which ports are privileged in it is taken from how the engine makes networks", argument)
-	case k.options.has("pod") && value == "":
+	case k.options.Has("pod") && value == "":
 		s.Network = scenario.NetworkJoined
 		k.note("the network is that of pod %s: which ports are privileged in it is taken from how the engine makes networks",
-			k.options.last("pod"))
+			k.options.Last("pod"))
 	}
 	if k.caller.Rootless && !k.isPodman() {
 		k.rootlessDocker()
