@@ -71,6 +71,9 @@ const (
 	// SysctlHostNetwork says that net.ipv4.ip_unprivileged_port_start was to be
 	// set for a container on the host's network, which engines refuse.
 	SysctlHostNetwork Cause = scenario.CauseSysctlHostNetwork
+	// InvalidManifest says that the API server does not accept the object, since
+	// two of its fields exclude each other.
+	InvalidManifest Cause = scenario.CauseInvalidManifest
 )
 
 // Causes lists every cause.
@@ -79,5 +82,6 @@ func Causes() []Cause {
 		DumbFile, MalformedFile, NotInBoundingSet, NoFileCapability, AmbientCleared, NotRaised, LostToNoNewPrivs,
 		LostToTracer, NosuidMount, FileCapsDisabled, ForeignFileCapability, GivenUp, ForeignNetwork, Blocked,
 		RunAsNonRoot, NotFound, NotExecutable, UnknownUser, SysctlHostNetwork,
+		InvalidManifest,
 	}
 }

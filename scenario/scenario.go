@@ -73,6 +73,8 @@ const (
 	// CauseSysctlHostNetwork: a sysctl of the network was to be set for a
 	// container that has no network of its own.
 	CauseSysctlHostNetwork = "sysctl-host-network"
+	// CauseInvalidManifest: the API server does not accept the object.
+	CauseInvalidManifest = "invalid-manifest"
 )
 
 // Refusal is a runtime's own refusal to start a program.

@@ -36,10 +36,10 @@ const explainExamples = `  capwise explain -- docker run --cap-drop=ALL --user=6
 
 // explain is the flags of the command.
 type explain struct {
-	file, image, fileCaps, version, kernel, program, policy, format string
-	pid                                                             int
-	listen                                                          []string
-	trace, try                                                      bool
+	image, fileCaps, version, kernel, program, policy, format string
+	pid                                                       int
+	files, profiles, listen                                   []string
+	trace, try                                                bool
 }
 
 func newExplain() *cobra.Command {
@@ -52,7 +52,8 @@ func newExplain() *cobra.Command {
 		RunE:    e.run,
 	}
 	f := cmd.Flags()
-	f.StringVarP(&e.file, "file", "f", "", "Kubernetes manifest, compose file, unit or config.json; - is standard input")
+	f.StringArrayVarP(&e.files, "file", "f", nil, "Kubernetes manifest, compose file (repeatable), unit or config.json; - is standard input")
+	f.StringArrayVar(&e.profiles, "profile", nil, "profile of a compose file whose services count, too (repeatable)")
 	f.IntVar(&e.pid, "pid", 0, "a running process")
 	f.StringVar(&e.image, "image", "", "image that is executed: docker-archive:FILE, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker:NAME or podman:NAME")
 	f.StringVar(&e.fileCaps, "file-caps", "", "capabilities of the program's file, such as cap_net_bind_service=p")
@@ -134,7 +135,7 @@ func (e *explain) kernelRules() (law.Kernel, error) {
 
 // options reads the flags that say more than the source.
 func (e *explain) options() (sources.Options, error) {
-	o := sources.Options{Image: e.image, Version: e.version, Look: true}
+	o := sources.Options{Image: e.image, Version: e.version, Profiles: e.profiles, Look: true}
 	if e.format != "text" && e.format != "json" {
 		return o, fmt.Errorf("--format %q: want text or json", e.format)
 	}
@@ -192,7 +193,7 @@ func parseListen(text string) (scenario.Listen, error) {
 // starts reads the one source that the user gave.
 func (e *explain) starts(cmd *cobra.Command, o sources.Options, args []string) ([]sources.Found, error) {
 	given := 0
-	for _, is := range []bool{e.file != "", e.pid != 0, len(args) > 0} {
+	for _, is := range []bool{len(e.files) > 0, e.pid != 0, len(args) > 0} {
 		if is {
 			given++
 		}
@@ -200,12 +201,11 @@ func (e *explain) starts(cmd *cobra.Command, o sources.Options, args []string) (
 	if given != 1 {
 		return nil, errors.New("want one source: -- COMMAND ARGS, -f FILE or --pid N")
 	}
-	if o.Policy != nil && e.file == "" {
-		return nil, errors.New("--policy goes with a Kubernetes manifest (-f)")
-	}
 	switch {
-	case e.file != "":
-		return o.File(e.file, cmd.InOrStdin())
+	case len(e.files) > 0:
+		return o.Files(e.files, cmd.InOrStdin())
+	case o.Policy != nil:
+		return nil, errors.New("--policy goes with a Kubernetes manifest (-f)")
 	default:
 		s, err := o.Command(args)
 		return []sources.Found{s}, err

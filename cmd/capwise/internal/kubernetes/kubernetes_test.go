@@ -148,10 +148,10 @@ func TestRefusals(t *testing.T) {
 		{"securityContext: {runAsNonRoot: true, runAsUser: 0},", "runAsUser: 7", ""},
 		{"securityContext: {runAsNonRoot: true, runAsUser: 0},", "runAsNonRoot: false", ""},
 		{"securityContext: {runAsNonRoot: true},", "", ""},
-		{"", "allowPrivilegeEscalation: false, privileged: true", CauseInvalid},
-		{"", "allowPrivilegeEscalation: false, capabilities: {add: [CAP_SYS_ADMIN]}", CauseInvalid},
+		{"", "allowPrivilegeEscalation: false, privileged: true", scenario.CauseInvalidManifest},
+		{"", "allowPrivilegeEscalation: false, capabilities: {add: [CAP_SYS_ADMIN]}", scenario.CauseInvalidManifest},
 		{"", "allowPrivilegeEscalation: false, capabilities: {add: [SYS_ADMIN]}", ""},
-		{"hostUsers: false, hostNetwork: true,", "", CauseInvalid},
+		{"hostUsers: false, hostNetwork: true,", "", scenario.CauseInvalidManifest},
 		{sysctl, "", ""},
 		{"hostNetwork: true, " + sysctl, "", "sysctl-host-network"},
 	} {

@@ -11,10 +11,6 @@ import (
 	"github.com/capwise/capwise/scenario/engine"
 )
 
-// CauseInvalid is the cause of a refusal: the API server does not accept the
-// object.
-const CauseInvalid = "invalid-manifest"
-
 // podReader reads the containers of one pod.
 type podReader struct {
 	*reader
@@ -127,7 +123,7 @@ func isolation(s *scenario.Start, spec *corev1.PodSpec) error {
 	}
 	s.Settings.UserNamespace = spec.HostUsers != nil && !*spec.HostUsers
 	if s.Settings.UserNamespace && (spec.HostNetwork || spec.HostPID || spec.HostIPC) {
-		refuse(s, CauseInvalid, "the API server accepts hostUsers: false only without hostNetwork, hostPID and hostIPC")
+		refuse(s, scenario.CauseInvalidManifest, "the API server accepts hostUsers: false only without hostNetwork, hostPID and hostIPC")
 	}
 	if spec.SecurityContext == nil {
 		return nil

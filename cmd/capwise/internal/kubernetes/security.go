@@ -79,7 +79,7 @@ func privileges(s *scenario.Start, c *context) {
 		s.Settings.Granted = capset.All
 	}
 	if s.Settings.NoNewPrivs && (privileged || c.Capabilities != nil && slices.Contains(c.Capabilities.Add, "CAP_SYS_ADMIN")) {
-		refuse(s, CauseInvalid, "the API server accepts allowPrivilegeEscalation: false neither with privileged: true nor with CAP_SYS_ADMIN")
+		refuse(s, scenario.CauseInvalidManifest, "the API server accepts allowPrivilegeEscalation: false neither with privileged: true nor with CAP_SYS_ADMIN")
 	}
 }
 

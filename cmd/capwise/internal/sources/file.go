@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
+	"github.com/capwise/capwise/cmd/capwise/internal/compose"
 	"github.com/capwise/capwise/cmd/capwise/internal/kubernetes"
 	"github.com/capwise/capwise/scenario"
 )
@@ -17,21 +19,35 @@ type Found struct {
 	Container *kubernetes.Container
 }
 
+// stdinName is what standard input is called in answers and errors.
+const stdinName = "standard input"
+
 // most is how much is read of a file that describes starts.
 const most = 64 << 20
 
-// File reads a file whose kind it finds out; "-" is stdin.
-func (o Options) File(name string, stdin io.Reader) ([]Found, error) {
-	data, err := read(name, stdin)
+// Files reads files whose kind it finds out; "-" is stdin. Compose files are
+// merged, as Compose does it; of another kind there is one.
+func (o Options) Files(names []string, stdin io.Reader) ([]Found, error) {
+	data, err := read(names[0], stdin)
 	if err != nil {
 		return nil, err
 	}
-	if name == "-" {
-		name = "standard input"
+	k := kindOf(data)
+	if len(names) > 1 && k != kindCompose {
+		return nil, fmt.Errorf("%s: only compose files are merged: want one file", names[0])
 	}
-	switch kind(name, data) {
+	if o.Policy != nil && k != kindKubernetes {
+		return nil, fmt.Errorf("%s: no Kubernetes manifest, which --policy is for", names[0])
+	}
+	name := names[0]
+	if name == "-" {
+		name = stdinName
+	}
+	switch k {
 	case kindKubernetes:
 		return o.kubernetes(data, name)
+	case kindCompose:
+		return o.compose(data, names)
 	default:
 		return nil, fmt.Errorf("%s: neither a Kubernetes manifest nor a compose file, a unit or an OCI config.json", name)
 	}
@@ -54,18 +70,18 @@ func read(name string, stdin io.Reader) ([]byte, error) {
 	return data, err
 }
 
-type fileKind int
+type kind int
 
 const (
-	kindUnknown fileKind = iota
+	kindUnknown kind = iota
 	kindKubernetes
 	kindCompose
 	kindUnit
 	kindOCI
 )
 
-// kind tells the kinds apart by a line that each must have.
-func kind(_ string, data []byte) fileKind {
+// kindOf tells the kinds apart by a line that each must have.
+func kindOf(data []byte) kind {
 	found := kindUnknown
 	for line := range bytes.Lines(data) {
 		switch line = bytes.TrimRight(line, " \t\r\n"); {
@@ -73,7 +89,7 @@ func kind(_ string, data []byte) fileKind {
 			return kindKubernetes
 		case bytes.Contains(line, []byte(`"ociVersion"`)):
 			return kindOCI
-		case bytes.Equal(line, []byte("services:")):
+		case bytes.HasPrefix(line, []byte("services:")):
 			found = kindCompose
 		case bytes.HasPrefix(line, []byte("[Service]")), bytes.HasPrefix(line, []byte("[Unit]")):
 			return kindUnit
@@ -83,8 +99,7 @@ func kind(_ string, data []byte) fileKind {
 }
 
 func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
-	runtime := scenario.Runtime{Name: scenario.Containerd}
-	manifest, err := kubernetes.Parse(data, name, runtime)
+	manifest, err := kubernetes.Parse(data, name, scenario.Runtime{Name: scenario.Containerd})
 	if err != nil {
 		return nil, err
 	}
@@ -95,9 +110,6 @@ func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
 	for i := range manifest.Containers {
 		c := &manifest.Containers[i]
 		c.Notes = append(c.Notes, manifest.Notes...)
-		if err := o.setVersion(&c.Start); err != nil {
-			return nil, err
-		}
 		if o.Policy != nil {
 			o.Policy.Admit(c)
 		}
@@ -105,6 +117,39 @@ func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
 			return nil, err
 		}
 		out = append(out, Found{&c.Start, c})
+	}
+	return out, nil
+}
+
+// compose reads compose files. The library opens them by itself, so what came
+// on standard input goes to a file.
+func (o Options) compose(data []byte, names []string) (_ []Found, err error) {
+	if names[0] == "-" {
+		var dir string
+		if dir, err = os.MkdirTemp("", "capwise-compose-"); err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		names = append([]string{filepath.Join(dir, stdinName)}, names[1:]...)
+		if err := os.WriteFile(names[0], data, 0o600); err != nil {
+			return nil, err
+		}
+	}
+	starts, err := compose.Load(names, o.Profiles)
+	if err != nil {
+		return nil, err
+	}
+	return o.resolveAll(starts)
+}
+
+// resolveAll looks up the programs of starts.
+func (o Options) resolveAll(starts []scenario.Start) ([]Found, error) {
+	var out []Found
+	for i := range starts {
+		if err := o.Resolve(&starts[i]); err != nil {
+			return nil, err
+		}
+		out = append(out, Found{Start: &starts[i]})
 	}
 	return out, nil
 }

@@ -26,6 +26,8 @@ type Options struct {
 	Given   scenario.Given
 	// Policy is the platform's, or nil.
 	Policy *policy.Policy
+	// Profiles is those of compose files whose services count, too.
+	Profiles []string
 	// Look says that images may be asked of the local engine.
 	Look bool
 }
