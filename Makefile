@@ -6,7 +6,7 @@
 help:
 	@echo 'make run      start Caddy with a page on http://localhost:8080'
 	@echo '              PORT=80 for another port, PERMIT=1 to permit it the capability'
-	@echo 'make build    bin/caddy'
+	@echo 'make build    bin/capwise and bin/caddy'
 	@echo 'make test     all tests; as root on Debian it installs what they need'
 	@echo 'make test-kernel        the law against this kernel, every case (root; minutes)'
 	@echo 'make test-kernel-qemu   the law against Debian 12 and its kernel 6.1, in QEMU'
@@ -15,10 +15,16 @@ help:
 	@echo 'make images   the caddy image in dist/, without Docker and without root'
 	@echo 'make clean    remove what these made'
 
-run: build
+run: caddy
 	@scripts/run.sh
 
-build:
+build: capwise caddy
+
+.PHONY: capwise caddy
+capwise:
+	@scripts/capwise.sh bin/capwise
+
+caddy:
 	@mkdir -p bin
 	@deploy/caddy/program.sh bin/caddy
 

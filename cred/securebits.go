@@ -28,10 +28,14 @@ var securebitNames = []struct {
 	bit  Securebits
 	name string
 }{
-	{NoRoot, "noroot"}, {NoRoot << 1, "noroot-locked"},
-	{NoSetuidFixup, "no-setuid-fixup"}, {NoSetuidFixup << 1, "no-setuid-fixup-locked"},
-	{KeepCaps, "keep-caps"}, {KeepCaps << 1, "keep-caps-locked"},
-	{NoCapAmbientRaise, "no-cap-ambient-raise"}, {NoCapAmbientRaise << 1, "no-cap-ambient-raise-locked"},
+	{NoRoot, "noroot"},
+	{NoRoot << 1, "noroot-locked"},
+	{NoSetuidFixup, "no-setuid-fixup"},
+	{NoSetuidFixup << 1, "no-setuid-fixup-locked"},
+	{KeepCaps, "keep-caps"},
+	{KeepCaps << 1, "keep-caps-locked"},
+	{NoCapAmbientRaise, "no-cap-ambient-raise"},
+	{NoCapAmbientRaise << 1, "no-cap-ambient-raise-locked"},
 }
 
 // ParseSecurebit reads one flag as systemd.exec(5) writes it, such as

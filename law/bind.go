@@ -15,15 +15,15 @@ type Network struct {
 type Owner uint8
 
 const (
-	// OwnerSelf: the task's own user namespace.
+	// OwnerSelf is the task's own user namespace.
 	OwnerSelf Owner = iota
-	// OwnerInside: one inside the task's own.
+	// OwnerInside is one inside the task's own.
 	OwnerInside
-	// OwnerInsideByUser: one inside the task's own that a child of it lies on
+	// OwnerInsideByUser is one inside the task's own that a child of it lies on
 	// the way to, which the task's effective user id made. Its maker has every
 	// capability in it.
 	OwnerInsideByUser
-	// OwnerForeign: one around the task's own, or beside it. The task's
+	// OwnerForeign is one around the task's own, or beside it. The task's
 	// capabilities count for nothing there.
 	OwnerForeign
 )

@@ -28,11 +28,11 @@ type Task struct {
 type Tracer uint8
 
 const (
-	// NoTracer: nobody does.
+	// NoTracer says that nobody does.
 	NoTracer Tracer = iota
-	// TracerCapable: one with CAP_SYS_PTRACE over the thread's user namespace.
+	// TracerCapable is one with CAP_SYS_PTRACE over the thread's user namespace.
 	TracerCapable
-	// TracerUnprivileged: one without.
+	// TracerUnprivileged is one without.
 	TracerUnprivileged
 )
 

@@ -44,13 +44,19 @@ func TestTask(t *testing.T) {
 		"docker 20.10, root": {scenario.Settings{Runtime: old, Granted: bind}, cred.Sets{Permitted: bind, Effective: bind, Bounding: bind}},
 		"docker 20.10, user": {scenario.Settings{Runtime: old, UID: 1, Granted: bind}, cred.Sets{Bounding: bind}},
 		"docker 28, user":    {scenario.Settings{Runtime: scenario.Runtime{Name: scenario.Docker}, UID: 1, Granted: bind}, cred.Sets{Permitted: bind, Effective: bind, Bounding: bind}},
-		"docker 19, root": {scenario.Settings{Runtime: scenario.Runtime{Name: scenario.Docker, Version: "19.03"}, Granted: bind},
-			cred.Sets{Permitted: bind, Effective: bind, Bounding: bind, Inheritable: bind}},
-		"podman, user": {scenario.Settings{Runtime: scenario.Runtime{Name: scenario.Podman}, UID: 1, Granted: bind | kill, Added: bind},
-			cred.Sets{Permitted: bind, Effective: bind, Inheritable: bind, Ambient: bind, Bounding: bind | kill}},
+		"docker 19, root": {
+			scenario.Settings{Runtime: scenario.Runtime{Name: scenario.Docker, Version: "19.03"}, Granted: bind},
+			cred.Sets{Permitted: bind, Effective: bind, Bounding: bind, Inheritable: bind},
+		},
+		"podman, user": {
+			scenario.Settings{Runtime: scenario.Runtime{Name: scenario.Podman}, UID: 1, Granted: bind | kill, Added: bind},
+			cred.Sets{Permitted: bind, Effective: bind, Inheritable: bind, Ambient: bind, Bounding: bind | kill},
+		},
 		"systemd, user": {scenario.Settings{Runtime: scenario.Runtime{Name: scenario.Systemd}, UID: 1, Granted: bind}, cred.Sets{Bounding: bind}},
-		"systemd, ambient": {scenario.Settings{Runtime: scenario.Runtime{Name: scenario.Systemd}, UID: 1, Granted: bind, Ambient: bind},
-			cred.Sets{Permitted: bind, Effective: bind, Inheritable: bind, Ambient: bind, Bounding: bind}},
+		"systemd, ambient": {
+			scenario.Settings{Runtime: scenario.Runtime{Name: scenario.Systemd}, UID: 1, Granted: bind, Ambient: bind},
+			cred.Sets{Permitted: bind, Effective: bind, Inheritable: bind, Ambient: bind, Bounding: bind},
+		},
 		"given": {scenario.Settings{Runtime: scenario.Runtime{Name: scenario.RunC}, Granted: bind, Given: &cred.Sets{Bounding: kill}}, cred.Sets{Bounding: kill}},
 	} {
 		if got := tc.settings.Task().Sets; got != tc.want {
@@ -75,8 +81,10 @@ func TestNetworkNamespace(t *testing.T) {
 		"podman":       {scenario.Settings{Runtime: scenario.Runtime{Name: scenario.Podman}, PortStart: scenario.Unset}, law.Network{PortStart: 1024}},
 		"set":          {scenario.Settings{Runtime: old, PortStart: 80}, law.Network{PortStart: 80}},
 		"users":        {scenario.Settings{Runtime: old, PortStart: 80, UserNamespace: true}, law.Network{PortStart: 80}},
-		"users, host": {scenario.Settings{Runtime: old, PortStart: 80, UserNamespace: true, Network: scenario.NetworkHost},
-			law.Network{PortStart: 80, Owner: law.OwnerForeign}},
+		"users, host": {
+			scenario.Settings{Runtime: old, PortStart: 80, UserNamespace: true, Network: scenario.NetworkHost},
+			law.Network{PortStart: 80, Owner: law.OwnerForeign},
+		},
 	} {
 		if got := tc.settings.NetworkNamespace(); got != tc.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, tc.want)

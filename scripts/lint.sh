@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 root=$PWD
 tools=$root/.cache/tools
 database=https://vuln.go.dev
-[ $# -gt 0 ] || set -- . caddy image test/e2e test/kernel test/peers
+[ $# -gt 0 ] || set -- . caddy cmd/capwise image test/e2e test/kernel test/peers
 
 # workspace MODULE prints the file of a workspace that holds this module alone.
 # It stands for module.sh, whose -modfile the linters do not understand.
@@ -24,9 +24,7 @@ workspace() {
 	{
 		printf 'go %s\n\nuse "%s"\n\nreplace github.com/capwise/capwise v0.0.0 => "%s"\n' \
 			"$(sed -n 's/^go //p' "$1/go.mod")" "$root/$1" "$root"
-		for other in $(sed -n 's|^.*github.com/capwise/capwise/\([^ ]*\) v0\.0\.0.*|\1|p' "$1/go.mod"); do
-			echo "replace github.com/capwise/capwise/$other v0.0.0 => \"$root/$other\""
-		done
+		sed -n "s|^.*\(github.com/capwise/capwise/\)\([^ ]*\) v0\.0\.0.*|replace \1\2 v0.0.0 => \"$root/\2\"|p" "$1/go.mod"
 	} >"$file.$$"
 	mv "$file.$$" "$file"
 	echo "$file"

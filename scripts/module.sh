@@ -21,9 +21,7 @@ mkdir -p "$(dirname "$modfile")"
 cp "$root/$module/go.mod" "$modfile"
 cp "$root/$module/go.sum" "${modfile%.mod}.sum" 2>/dev/null || :
 echo "replace github.com/capwise/capwise v0.0.0 => $up" >>"$modfile"
-for other in $(sed -n 's|^.*github.com/capwise/capwise/\([^ ]*\) v0\.0\.0.*|\1|p' "$module/go.mod"); do
-	echo "replace github.com/capwise/capwise/$other v0.0.0 => $up/$other" >>"$modfile"
-done
+sed -n "s|^.*\(github.com/capwise/capwise/\)\([^ ]*\) v0\.0\.0.*|replace \1\2 v0.0.0 => $up/\2|p" "$module/go.mod" >>"$modfile"
 cd "$root/$module"
 verb=$1
 shift

@@ -54,7 +54,11 @@ grep -o '[0-9]* cases compared[^"\\]*' "$work/law-against-this-kernel.json" || t
 gotest "library, race detector" . CGO_ENABLED=1 -- -race -parallel 16 . ./capset ./cred ./diagnose ./filecap
 gotest "peers: setcap, getcap, libcap" test/peers -- ./...
 
+gotest "command line" cmd/capwise CGO_ENABLED=0 -- -trimpath ./...
+
 say "programs"
+scripts/capwise.sh bin/capwise
+export CAPWISE=$root/bin/capwise
 deploy/caddy/program.sh bin/caddy
 mkdir -p .cache/upstream
 deploy/caddy/program.sh .cache/upstream/caddy "$(go env GOARCH)" github.com/caddyserver/caddy/v2/cmd/caddy

@@ -42,7 +42,7 @@ func (s *Start) text(b *strings.Builder, trace bool) {
 	}
 	for _, bind := range s.Binds {
 		if !bind.OK {
-			bind.Answer.text(b, bind.Network+" "+bind.Address)
+			bind.text(b, bind.Network+" "+bind.Address)
 			continue
 		}
 		fmt.Fprintf(b, "      %s %s: %s\n", bind.Network, bind.Address, needs[diagnose.Outcome(bind.Needs)])
