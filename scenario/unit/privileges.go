@@ -1,0 +1,190 @@
+package unit
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/cred"
+	"github.com/capwise/capwise/scenario"
+)
+
+// dynamicUID stands for the number that DynamicUser= picks, the first of those
+// that it picks from.
+const dynamicUID = 61184
+
+// privileges fills the settings of a start for one command.
+func (u *reader) privileges(start *scenario.Start, c command) {
+	s := &start.Settings
+	s.Runtime = scenario.Runtime{Name: scenario.Systemd, Version: u.version}
+	s.PortStart = scenario.Unset
+	u.network(start)
+	if c.full {
+		s.Granted = capset.All
+		start.Note("ExecStart=+ keeps every privilege: User=, capabilities and sandboxing do not count for it")
+		return
+	}
+	dynamic := u.enabled("Service.DynamicUser")
+	u.identity(start, c, dynamic)
+	s.Granted = u.merge("Service.CapabilityBoundingSet", capset.All)
+	for _, p := range protections {
+		if p.drops != 0 && u.isSet("Service."+p.key) {
+			s.Granted &^= p.drops
+		}
+	}
+	s.Ambient = u.merge("Service.AmbientCapabilities", 0) & s.Granted
+	s.Securebits = u.securebits()
+	explicit := u.enabled("Service.NoNewPrivileges")
+	s.NoNewPrivsImplied = dynamic || u.filtersImply(start, c)
+	s.NoNewPrivs = explicit || s.NoNewPrivsImplied
+	s.Nosuid = (explicit || dynamic) && isUnder(c.args[0], u.nosuidUnder(dynamic))
+	if u.isSet("Service.PrivateUsers") {
+		s.UserNamespace = true
+	}
+	if u.userManager {
+		u.restrict(start)
+	}
+}
+
+// restrict takes off what a user's own manager cannot give.
+func (u *reader) restrict(start *scenario.Start) {
+	s := &start.Settings
+	if s.Ambient != 0 {
+		start.Note("a user's own manager has no capabilities to make ambient")
+		s.Ambient = 0
+	}
+	start.Request.User = ""
+	s.UID, s.GID = u.caller, u.caller
+}
+
+// identity is as whom the command runs.
+func (u *reader) identity(start *scenario.Start, c command, dynamic bool) {
+	user, group := u.value("Service.User"), u.value("Service.Group")
+	r, s := &start.Request, &start.Settings
+	switch {
+	case c.asRoot:
+		start.Note("ExecStart=! runs the program as root, so that it can change to User= by itself")
+		user, group = "", ""
+	case dynamic && (user == "" || !isRoot(user)):
+		start.Note(fmt.Sprintf("DynamicUser=yes picks a number from %d on; taken for that one", dynamicUID))
+		s.UID, s.GID = dynamicUID, dynamicUID
+		user = ""
+	}
+	r.User = user
+	if group != "" {
+		r.User += ":" + group
+	}
+	if n, err := strconv.ParseUint(user, 10, 32); err == nil {
+		s.UID, s.GID = uint32(n), uint32(n)
+	}
+	if n, err := strconv.ParseUint(group, 10, 32); err == nil {
+		s.GID = uint32(n)
+	}
+	for _, a := range u.list("Service.SupplementaryGroups") {
+		r.Groups = append(r.Groups, strings.Fields(a.value)...)
+	}
+}
+
+// isRoot reports whether a user of User= is root.
+func isRoot(user string) bool { return user == "" || user == "root" || user == "0" }
+
+// filtersImply reports whether seccomp filters bring no_new_privs.
+func (u *reader) filtersImply(start *scenario.Start, c command) bool {
+	var because []string
+	for _, p := range protections {
+		if p.filters && u.isSet("Service."+p.key) {
+			because = append(because, p.key+"=")
+		}
+	}
+	ordinary := u.userManager || !c.asRoot && (!isRoot(u.value("Service.User")) || u.enabled("Service.DynamicUser"))
+	if len(because) == 0 || !ordinary {
+		return false
+	}
+	list := strings.Join(because, ", ")
+	version := u.version
+	if version == "" {
+		version = scenario.Systemd.AssumedVersion()
+	}
+	number, _, _ := strings.Cut(version, ".")
+	n, err := strconv.Atoi(number)
+	if u.userManager || err == nil && n < filterVersion {
+		start.Note(fmt.Sprintf("no_new_privs comes with %s, whatever NoNewPrivileges= says", list))
+		return true
+	}
+	if !u.enabled("Service.NoNewPrivileges") && !u.enabled("Service.DynamicUser") {
+		start.Note(fmt.Sprintf("below systemd %d, %s would bring no_new_privs", filterVersion, list))
+	}
+	return false
+}
+
+// merge puts the lines of a set of capabilities together (config_parse_capability_set
+// of core/load-fragment.c). initial is what it is before any line; a line that
+// comes to nothing, or is the first, replaces what was.
+func (u *reader) merge(key string, initial capset.Set) capset.Set {
+	set := initial
+	for _, a := range u.assignments[key] {
+		text, invert := strings.CutPrefix(a.value, "~")
+		sum := u.capabilities(text, a)
+		if sum == 0 || set == initial || u.transient {
+			set = sum
+			if invert {
+				set = capset.All &^ sum
+			}
+			continue
+		}
+		if invert {
+			set &^= sum
+		} else {
+			set |= sum
+		}
+	}
+	return set
+}
+
+// capabilities reads a list of names, of which systemd passes over the unknown.
+func (u *reader) capabilities(text string, a assignment) (set capset.Set) {
+	words, err := splitWords(text)
+	if err != nil {
+		u.note("%s: %v", a, err)
+	}
+	for _, word := range words {
+		c, err := capset.ParseCap(word)
+		if err != nil {
+			u.note("%s: %v, so systemd passes over it", a, err)
+			continue
+		}
+		set |= capset.Of(c)
+	}
+	return set & capset.All
+}
+
+// securebits reads SecureBits=, whose lines add up.
+func (u *reader) securebits() (bits cred.Securebits) {
+	for _, a := range u.list("Service.SecureBits") {
+		for word := range strings.FieldsSeq(a.value) {
+			bit, ok := cred.ParseSecurebit(word)
+			if !ok {
+				u.note("%s: unknown secure bit %q, so systemd passes over it", a, word)
+			}
+			bits |= bit
+		}
+	}
+	return bits
+}
+
+// network is whose network the unit has.
+func (u *reader) network(start *scenario.Start) {
+	s := &start.Settings
+	s.Network = scenario.NetworkHost
+	switch {
+	case u.value("Service.NetworkNamespacePath") != "":
+		s.Network = scenario.NetworkJoined
+		start.Note("which ports are privileged in the network of NetworkNamespacePath= is taken from new networks")
+	case u.enabled("Service.PrivateNetwork"):
+		s.Network = scenario.NetworkPrivate
+	}
+	if u.isSet("Service.SocketBindDeny") {
+		start.Note("SocketBindDeny= is not judged: it may refuse a bind that the capability allows")
+	}
+}
