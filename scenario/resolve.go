@@ -35,6 +35,9 @@ type Given struct {
 // system to look in. What cannot be found, and would keep the runtime from
 // starting the program, becomes s.Refused; what can only be guessed, a note.
 func Resolve(s *Start, files Files, image ImageConfig, given Given) {
+	if s.Request.WorkDir != "" {
+		image.WorkDir = s.Request.WorkDir
+	}
 	r := resolver{start: s, files: files, image: image, given: given}
 	if files != nil {
 		r.users = readAccounts(files)

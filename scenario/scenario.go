@@ -60,8 +60,9 @@ type Request struct {
 	NonRoot bool
 	// Init says that the runtime starts an init of its own first (--init).
 	Init bool
-	// Path is the search path for the program, where the source sets it.
-	Path string
+	// Path is the search path for the program, and WorkDir where relative names
+	// begin, where the source sets them.
+	Path, WorkDir string
 }
 
 // Causes of a [Refusal], which package diagnose knows by the same names.
