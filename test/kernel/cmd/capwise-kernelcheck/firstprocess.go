@@ -4,21 +4,26 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"strconv"
 	"syscall"
 )
 
 // asInit makes of a machine with nothing but this program one that can be
-// checked.
-func asInit() {
+// checked, and starts the check as another process: from Linux 7 on, threads of
+// the first one lose their root directory when one of them leaves its mount
+// namespace.
+func asInit(args []string) error {
 	err := errors.Join(
 		os.MkdirAll("/proc", 0o755), os.MkdirAll("/tmp", 0o755),
 		syscall.Mount("proc", "/proc", "proc", 0, ""),
 	)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "capwise-kernelcheck: as the first process:", err)
-		powerOff()
+		return fmt.Errorf("as the first process: %w", err)
 	}
+	check := exec.Command("/proc/self/exe", args...)
+	check.Stdin, check.Stdout, check.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return check.Run()
 }
 
 // powerOff ends the machine. It does not return.

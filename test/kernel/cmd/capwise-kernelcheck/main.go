@@ -21,18 +21,17 @@ import (
 )
 
 func main() {
+	check := run
 	if os.Getpid() == 1 {
-		asInit()
+		defer powerOff()
+		check = asInit
 	}
-	code := 0
-	if err := run(os.Args[1:]); err != nil {
+	if err := check(os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, "capwise-kernelcheck:", err)
-		code = 1
+		if os.Getpid() != 1 {
+			os.Exit(1)
+		}
 	}
-	if os.Getpid() == 1 {
-		powerOff()
-	}
-	os.Exit(code)
 }
 
 // settings is the command line.
@@ -131,7 +130,7 @@ func show(s settings, r kernelcheck.Report, took time.Duration) error {
 // progress shows the counts on a terminal, a few times a second.
 func progress() func(string, kernelcheck.Counts) {
 	info, err := os.Stderr.Stat()
-	if err != nil || info.Mode()&os.ModeCharDevice == 0 || os.Getpid() == 1 {
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 || os.Getppid() == 1 {
 		return nil
 	}
 	next := time.Now()
