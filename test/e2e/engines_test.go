@@ -46,6 +46,10 @@ var (
 	systemd       = newRuntime(systemdEngine, "systemd", "dbus-daemon", "nsenter", "ip")
 
 	runtimes = []*runtimeUnderTest{docker, podmanRunc, podmanCrun, systemd}
+
+	// runc by itself is asked only what depends on its configuration.
+	ociEngine = engine.NewOCI("runc", stateDir("oci"), sandbox.CgroupName())
+	runcAlone = newRuntime(ociEngine, "runc")
 )
 
 // ready skips where the runtime is missing and fails where it does not start

@@ -15,7 +15,7 @@ import (
 )
 
 // versions is what explain is told about the runtimes of this machine.
-var versions = map[string]string{"docker": "20.10.24", "podman+runc": "4.3.1", "podman+crun": "4.3.1", "systemd": "252.38"}
+var versions = map[string]string{"runc": "1.1.5", "docker": "20.10.24", "podman+runc": "4.3.1", "podman+crun": "4.3.1", "systemd": "252.38"}
 
 // start is one program start, about which explain and the runtime must agree.
 type start struct {
@@ -67,8 +67,18 @@ func starts(r *runtimeUnderTest) []start {
 		start{file: "+p", user: "65532", add: true, nnp: true, dumb: true, listen: "tcp/:80", port: 1024},
 		start{file: "other", user: "65532", add: true, listen: "tcp/:80", port: 1024},
 	)
-	if r == systemd {
+	switch r {
+	case systemd:
 		return append(out, systemdStarts()...)
+	case runcAlone:
+		return append(out,
+			start{file: "none", user: "65532", add: true, listen: "tcp/:80", port: 1024, extra: []string{"inheritable", "ambient"}},
+			start{file: "none", user: "65532", add: true, nnp: true, listen: "tcp/:80", port: 1024, extra: []string{"inheritable", "ambient"}},
+			start{file: "other", user: "65532", add: true, listen: "tcp/:80", port: 1024, extra: []string{"inheritable", "ambient"}},
+			start{file: "+p", user: "65532", add: true, listen: "tcp/:80", port: engine.AnyPortStart, extra: []string{"users"}},
+			start{file: "none", user: "0", add: true, listen: "tcp/:80", port: engine.AnyPortStart, extra: []string{"users"}},
+			start{file: "+ep", user: "0", listen: "tcp/:80", port: engine.AnyPortStart, extra: []string{"users"}},
+		)
 	}
 	out = append(out,
 		start{file: "none", user: "65532", args: []string{"/usr/bin/nothing"}, port: 1024},
@@ -112,7 +122,7 @@ func systemdStarts() []start {
 // answer. Where it fails, the first remedy must work for real, and so must the
 // first that leaves the port as it is.
 func TestTruth(t *testing.T) {
-	for _, r := range runtimes {
+	for _, r := range append(slices.Clone(runtimes), runcAlone) {
 		t.Run(r.Name(), func(t *testing.T) {
 			results.report(t, "explain foretells every start, and its remedies work", r.Name())
 			need(t, append([]string{"root", "go", capwiseBinary()}, r.needs...)...)
@@ -142,7 +152,7 @@ func (s start) hold(t *testing.T, r *runtimeUnderTest) {
 	keeps := slices.IndexFunc(said.Remedies, func(m remedyFound) bool { return !strings.Contains(m.Change, "change-port") })
 	for _, i := range slices.Compact([]int{0, max(keeps, 0)}) {
 		m := said.Remedies[i]
-		changed, err := s.apply(m.Change)
+		changed, err := s.apply(m.Change, r)
 		if err != nil {
 			t.Errorf("%s: %v", m.Change, err)
 			continue
@@ -213,7 +223,7 @@ func (s start) explain(t *testing.T, r *runtimeUnderTest) answer {
 		return slices.Contains([]string{"docker", "podman", "systemd-run"}, filepath.Base(arg))
 	})
 	args := []string{"explain", "--format=json", "--runtime-version=" + versions[r.Name()]}
-	if r != systemd {
+	if r != systemd && r != runcAlone {
 		args = append(args, "--image=docker-archive:"+spec.Program.Archive)
 	}
 	if s.listen != "" {
@@ -223,8 +233,13 @@ func (s start) explain(t *testing.T, r *runtimeUnderTest) answer {
 	if s.dumb {
 		awareness = "dumb"
 	}
-	args = append(args, "--program="+awareness, "--")
-	out, err := exec.Command(capwiseBinary(), append(args, argv[first:]...)...).Output()
+	args = append(args, "--program="+awareness)
+	if r == runcAlone {
+		args = append(args, "-f", ociEngine.Config(name))
+	} else {
+		args = append(append(args, "--"), argv[first:]...)
+	}
+	out, err := exec.Command(capwiseBinary(), args...).Output()
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 2) {
 		t.Fatalf("explain: %v: %s", err, exit.Stderr)
@@ -266,7 +281,7 @@ func (s start) make(t *testing.T, r *runtimeUnderTest) string {
 }
 
 // apply makes the changes of a remedy, as its words say them.
-func (s start) apply(changes string) (start, error) {
+func (s start) apply(changes string, r *runtimeUnderTest) (start, error) {
 	s.extra = slices.Clone(s.extra)
 	without := func(options ...string) {
 		s.extra = slices.DeleteFunc(s.extra, func(o string) bool { return slices.Contains(options, o) })
@@ -288,11 +303,15 @@ func (s start) apply(changes string) (start, error) {
 		case "add-capability":
 			s.add = true
 		case "ambient":
-			s.extra = append(s.extra, ambient)
+			s.add = true
+			s.extra = append(s.extra, ambientOf(r)...)
 		case "own-network":
 			without("--network=host")
+			if r == runcAlone { // where the two go together, in these tests
+				without("users")
+			}
 		case "host-users":
-			without(privateUsers)
+			without(privateUsers, "users")
 		case "allow-new-privs":
 			s.nnp = false
 			without("--property=NoNewPrivileges=yes")
@@ -303,4 +322,12 @@ func (s start) apply(changes string) (start, error) {
 		}
 	}
 	return s, nil
+}
+
+// ambientOf is how a runtime is asked for an ambient capability.
+func ambientOf(r *runtimeUnderTest) []string {
+	if r == runcAlone {
+		return []string{"inheritable", "ambient"}
+	}
+	return []string{ambient}
 }

@@ -11,6 +11,8 @@ import (
 	"github.com/capwise/capwise/cmd/capwise/internal/compose"
 	"github.com/capwise/capwise/cmd/capwise/internal/kubernetes"
 	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/hostfs"
+	"github.com/capwise/capwise/scenario/oci"
 )
 
 // Found is a start, and the container of a pod that it is, if it is one.
@@ -48,6 +50,8 @@ func (o Options) Files(names []string, stdin io.Reader) ([]Found, error) {
 		return o.kubernetes(data, name)
 	case kindCompose:
 		return o.compose(data, names)
+	case kindOCI:
+		return o.bundle(data, names[0], name)
 	default:
 		return nil, fmt.Errorf("%s: neither a Kubernetes manifest nor a compose file, a unit or an OCI config.json", name)
 	}
@@ -119,6 +123,33 @@ func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
 		out = append(out, Found{&c.Start, c})
 	}
 	return out, nil
+}
+
+// bundle reads a config.json. Its root file system is found from the file's own
+// place.
+func (o Options) bundle(data []byte, path, name string) ([]Found, error) {
+	s, root, err := oci.Parse(data, name)
+	if err != nil {
+		return nil, err
+	}
+	if path == "-" && !filepath.IsAbs(root) {
+		root = ""
+	}
+	if root != "" && !filepath.IsAbs(root) {
+		root = filepath.Join(filepath.Dir(path), root)
+	}
+	if _, err := os.Stat(root); root != "" && err != nil {
+		s.Note(fmt.Sprintf("its root file system cannot be read: %v", err))
+		root = ""
+	}
+	switch {
+	case o.Image != "" || root == "":
+		s.Request.Image = "the bundle" // and not the files of this machine
+		err = o.Resolve(&s)
+	default:
+		scenario.Resolve(&s, hostfs.New(root), scenario.ImageConfig{}, o.Given)
+	}
+	return []Found{{Start: &s}}, err
 }
 
 // compose reads compose files. The library opens them by itself, so what came
