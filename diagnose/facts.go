@@ -9,6 +9,7 @@ import (
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/place"
 )
 
 // Owner says whose the network namespace is.
@@ -26,15 +27,15 @@ const (
 
 // Environment is where the process runs, as far as it can see. It chooses the
 // words of a remedy, never a cause.
-type Environment string
+type Environment = place.Environment
 
 // The environments.
 const (
-	PlainHost  Environment = "host"
-	Systemd    Environment = "systemd"
-	Docker     Environment = "docker"
-	Podman     Environment = "podman"
-	Kubernetes Environment = "kubernetes"
+	PlainHost  = place.PlainHost
+	Systemd    = place.Systemd
+	Docker     = place.Docker
+	Podman     = place.Podman
+	Kubernetes = place.Kubernetes
 )
 
 // Facts is what decides about a bind of this process, as [Self] found it. A fact that could not
@@ -69,8 +70,8 @@ type Facts struct {
 
 // start describes the process as a program start that has taken place.
 func (f Facts) start(port int) *scenario.Start {
-	surroundings := environments[f.Environment]
-	s := &scenario.Start{Syntax: surroundings.syntax, Listens: []scenario.Listen{{Network: "port", Address: fmt.Sprint(port), Port: port}}}
+	syntax, runtime := f.Environment.Start()
+	s := &scenario.Start{Syntax: syntax, Listens: []scenario.Listen{{Network: "port", Address: fmt.Sprint(port), Port: port}}}
 	given := cred.Sets{Bounding: f.Bounding}
 	file := law.File{Nosuid: f.Nosuid, Foreign: f.FileForeign}
 	switch {
@@ -82,13 +83,13 @@ func (f Facts) start(port int) *scenario.Start {
 	s.Program = scenario.Program{Chain: []scenario.Step{{Path: f.Executable, File: file}}, Awareness: scenario.Aware}
 	if f.Wrapper != "" {
 		s.Program.Chain = append([]scenario.Step{{Path: f.Wrapper}}, s.Program.Chain...)
-		if surroundings.runtime.Behaviour().KeepsPermitted {
+		if runtime.Behaviour().KeepsPermitted {
 			given.Permitted, given.Effective = f.Bounding, f.Bounding
 		}
 	}
 	uid := uint32(f.UID)
 	s.Settings = scenario.Settings{
-		Runtime: surroundings.runtime, UID: uid, Given: &given, NoNewPrivs: f.NoNewPrivs,
+		Runtime: runtime, UID: uid, Given: &given, NoNewPrivs: f.NoNewPrivs,
 		// Whose network it is, is known; that of a container cannot be told from
 		// the host's.
 		UserNamespace: f.NetworkOwner == OwnerForeign, Network: scenario.NetworkHost, PortStart: f.PortStart,
@@ -103,19 +104,6 @@ func (f Facts) start(port int) *scenario.Start {
 	running.Permitted, running.Effective = f.Permitted, f.Effective
 	s.Running = &running
 	return s
-}
-
-// environments says in which notation a process in the environment is started,
-// and by what. The versions are old ones, which leave less to the process.
-var environments = map[Environment]struct {
-	syntax  scenario.Syntax
-	runtime scenario.Runtime
-}{
-	PlainHost:  {scenario.Host, scenario.Runtime{Name: scenario.Shell}},
-	Systemd:    {scenario.Unit, scenario.Runtime{Name: scenario.Systemd}},
-	Docker:     {scenario.DockerRun, scenario.Runtime{Name: scenario.Docker, Version: "20.10.24"}},
-	Podman:     {scenario.PodmanRun, scenario.Runtime{Name: scenario.Podman}},
-	Kubernetes: {scenario.Kubernetes, scenario.Runtime{Name: scenario.Containerd}},
 }
 
 const factPortStart = "ip_unprivileged_port_start"

@@ -12,6 +12,7 @@ import (
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/internal/sys"
 	"github.com/capwise/capwise/law"
+	"github.com/capwise/capwise/scenario/place"
 )
 
 // Self collects the facts about the calling thread, its program and its
@@ -104,13 +105,13 @@ func (c *collector) place() {
 	// Without these files the other signs count.
 	cgroup, _ := os.ReadFile("/proc/self/cgroup")
 	mountinfo, _ := os.ReadFile("/proc/self/mountinfo")
-	s := surroundings{
-		getenv:    os.Getenv,
-		exists:    func(path string) bool { _, err := os.Lstat(path); return err == nil },
-		cgroup:    string(cgroup),
-		mountinfo: string(mountinfo),
+	s := place.Signs{
+		Getenv:    os.Getenv,
+		Exists:    func(path string) bool { _, err := os.Lstat(path); return err == nil },
+		Cgroup:    string(cgroup),
+		Mountinfo: string(mountinfo),
 	}
-	c.facts.Environment = s.environment()
+	c.facts.Environment = s.Environment()
 	c.facts.Wrapper = wrapper()
 }
 

@@ -1,4 +1,4 @@
-package diagnose
+package place
 
 import (
 	"maps"
@@ -29,13 +29,13 @@ func TestEnvironment(t *testing.T) {
 		"service in podman":     {Systemd, map[string]string{"INVOCATION_ID": "ab", "container": "podman"}, nil, service, ""},
 		"login shell":           {PlainHost, map[string]string{"INVOCATION_ID": "ab"}, nil, "0::/user.slice/user-0.slice/session-1.scope\n", ""},
 	} {
-		s := surroundings{
-			getenv:    func(k string) string { return tc.env[k] },
-			exists:    func(p string) bool { return slices.Contains(tc.files, p) },
-			cgroup:    tc.cgroup,
-			mountinfo: tc.mountinfo,
+		s := Signs{
+			Getenv:    func(k string) string { return tc.env[k] },
+			Exists:    func(p string) bool { return slices.Contains(tc.files, p) },
+			Cgroup:    tc.cgroup,
+			Mountinfo: tc.mountinfo,
 		}
-		if got := s.environment(); got != tc.want {
+		if got := s.Environment(); got != tc.want {
 			t.Errorf("%s: got %s, want %s (files %q, variables %q)", name, got, tc.want, tc.files, slices.Collect(maps.Keys(tc.env)))
 		}
 	}
