@@ -7,12 +7,14 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/compose"
 	"github.com/capwise/capwise/cmd/capwise/internal/kubernetes"
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/hostfs"
 	"github.com/capwise/capwise/scenario/oci"
+	"github.com/capwise/capwise/scenario/unit"
 )
 
 // Found is a start, and the container of a pod that it is, if it is one.
@@ -52,6 +54,8 @@ func (o Options) Files(names []string, stdin io.Reader) ([]Found, error) {
 		return o.compose(data, names)
 	case kindOCI:
 		return o.bundle(data, names[0], name)
+	case kindUnit:
+		return o.unit(data, names[0])
 	default:
 		return nil, fmt.Errorf("%s: neither a Kubernetes manifest nor a compose file, a unit or an OCI config.json", name)
 	}
@@ -123,6 +127,22 @@ func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
 		out = append(out, Found{&c.Start, c})
 	}
 	return out, nil
+}
+
+// unit reads a service, with its drop-ins unless it came on standard input.
+func (o Options) unit(data []byte, path string) ([]Found, error) {
+	version := strings.TrimPrefix(o.Version, string(scenario.Systemd)+":")
+	var starts []scenario.Start
+	var err error
+	if path == "-" {
+		starts, err = unit.Parse(unit.Unit{File: unit.File{Name: stdinName, Text: string(data)}, Version: version})
+	} else {
+		starts, err = unit.Load(path, version)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return o.resolveAll(starts)
 }
 
 // bundle reads a config.json. Its root file system is found from the file's own

@@ -14,6 +14,7 @@ import (
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/engine"
 	"github.com/capwise/capwise/scenario/hostfs"
+	"github.com/capwise/capwise/scenario/unit"
 )
 
 // Options is what the user says besides the source.
@@ -48,6 +49,8 @@ func (o Options) Command(args []string) (Found, error) {
 			caller = engine.Caller{Rootless: true, UID: uint32(uid), GID: uint32(os.Getegid())}
 		}
 		s, err = caller.Parse(args)
+	case "systemd-run":
+		s, err = unit.Run(args, strings.TrimPrefix(o.Version, string(scenario.Systemd)+":"), uint32(os.Geteuid()))
 	default:
 		return Found{}, fmt.Errorf("%q: not yet", args[0])
 	}
