@@ -5,6 +5,7 @@ import (
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
 )
 
@@ -279,7 +280,7 @@ func changeSettings(c Change, s *scenario.Start) bool {
 		return set.UserNamespace && before.Network == scenario.NetworkHost
 	case HostUsers:
 		set.UserNamespace = false
-		return before.UserNamespace && before.Network == scenario.NetworkHost
+		return before.NetworkNamespace().Owner == law.OwnerForeign
 	case AllowNewPrivs:
 		set.NoNewPrivs = set.NoNewPrivsImplied
 		return before.NoNewPrivs && !before.NoNewPrivsImplied

@@ -160,7 +160,7 @@ func (s *Settings) sets() cred.Sets {
 // NetworkNamespace returns the network namespace as the program sees it.
 func (s *Settings) NetworkNamespace() law.Network {
 	n := law.Network{PortStart: s.PortStart}
-	if s.UserNamespace && s.Network == NetworkHost {
+	if s.UserNamespace && (s.Network == NetworkHost || s.NetworkOutside) {
 		n.Owner = law.OwnerForeign
 	}
 	if s.PortStart == Unset {

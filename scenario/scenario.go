@@ -140,6 +140,9 @@ type Settings struct {
 	// UserNamespace says that the program runs in a user namespace of its own.
 	UserNamespace bool
 	Network       NetworkMode
+	// NetworkOutside says that the network namespace, though not the host's,
+	// belongs to the user namespace around the program's: it was made before.
+	NetworkOutside bool
 	// PortStart is net.ipv4.ip_unprivileged_port_start where the source sets or
 	// states it, or Unset.
 	PortStart int

@@ -184,6 +184,9 @@ func (u *reader) network(start *scenario.Start) {
 	case u.enabled("Service.PrivateNetwork"):
 		s.Network = scenario.NetworkPrivate
 	}
+	// systemd 252 makes it before the user namespace of PrivateUsers=, which
+	// therefore does not own it.
+	s.NetworkOutside = s.Network != scenario.NetworkHost
 	if u.isSet("Service.SocketBindDeny") {
 		start.Note("SocketBindDeny= is not judged: it may refuse a bind that the capability allows")
 	}

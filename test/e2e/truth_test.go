@@ -62,13 +62,13 @@ func starts(r *runtimeUnderTest) []start {
 		start{file: "none", user: "65532", listen: "tcp/:8080", port: 1024},
 		start{file: "+ep", user: "65532", listen: "tcp/:8080", port: 1024},
 		start{file: "none", user: "65532", listen: "udp/:53", port: 1024},
-		start{file: "none", user: "65532", listen: "udp/:53", port: 53},
 		start{file: "+p", user: "65532", add: true, dumb: true, listen: "tcp/:80", port: 1024},
 		start{file: "+p", user: "65532", add: true, nnp: true, dumb: true, listen: "tcp/:80", port: 1024},
 		start{file: "other", user: "65532", add: true, listen: "tcp/:80", port: 1024},
 	)
 	switch r {
 	case systemd:
+		// Where ports begin in a network that the unit joins, it does not say.
 		return append(out, systemdStarts()...)
 	case runcAlone:
 		return append(out,
@@ -81,6 +81,7 @@ func starts(r *runtimeUnderTest) []start {
 		)
 	}
 	out = append(out,
+		start{file: "none", user: "65532", listen: "udp/:53", port: 53},
 		start{file: "none", user: "65532", args: []string{"/usr/bin/nothing"}, port: 1024},
 		start{file: "+p", user: "0", args: []string{"nothing"}, port: 1024},
 		start{file: "none", user: "0", args: []string{"/etc"}, port: 1024},
@@ -114,6 +115,7 @@ func systemdStarts() []start {
 		of("+p", true, "--property=ProtectSystem=strict", "--property=NoNewPrivileges=yes"),
 		of("+p", true, dynamicUser), of("none", true, dynamicUser, ambient), of("+ep", true, dynamicUser),
 		of("none", true, privateUsers, ambient), of("+p", true, privateUsers), of("+ep", false, privateUsers),
+		of("none", true, privateUsers, ambient, "--property=PrivateNetwork=yes"), of("+p", true, privateUsers, "--property=PrivateNetwork=yes"),
 		of("foreign", true), of("foreign", false), of("foreign", true, ambient),
 	}
 }

@@ -32,7 +32,7 @@ var remedy = map[string]string{
 	"docker":      "--cap-add=NET_BIND_SERVICE",
 	"podman+runc": "--cap-add=NET_BIND_SERVICE",
 	"podman+crun": "--cap-add=NET_BIND_SERVICE",
-	"systemd":     "AmbientCapabilities=CAP_NET_BIND_SERVICE",
+	"systemd":     "CapabilityBoundingSet=CAP_NET_BIND_SERVICE in the unit",
 }
 
 // explains checks that one error in Caddy's log, which goes to stderr, has all of
