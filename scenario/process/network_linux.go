@@ -1,0 +1,104 @@
+package process
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/capwise/capwise/internal/sys"
+	"github.com/capwise/capwise/scenario"
+)
+
+// network is whose network namespace the process is in, and which ports are
+// privileged there.
+func (r *reader) network() {
+	s := &r.start.Settings
+	mine := sys.NetworkNamespace()
+	its, err := os.Readlink(r.path("ns/net"))
+	if err != nil {
+		r.start.Note(fmt.Sprintf("which network it is in does not show: %v; taken for the reader's", err))
+		its = mine
+	}
+	s.Network = scenario.NetworkPrivate
+	if its == firstNetwork() {
+		s.Network = scenario.NetworkHost
+	}
+	r.owner()
+	start, err := portStart(r.path("ns/net"), its == mine)
+	if err != nil {
+		r.start.Note(fmt.Sprintf("ip_unprivileged_port_start of its network does not show: %v; taken for what %s sets", err, s.Runtime.Name))
+		return
+	}
+	s.PortStart = start
+}
+
+// firstNetwork identifies the network of the machine's, or the container's, first
+// process, and that of the reader where it does not show.
+func firstNetwork() string {
+	if name, err := os.Readlink("/proc/1/ns/net"); err == nil {
+		return name
+	}
+	return sys.NetworkNamespace()
+}
+
+// owner finds out whether the process's capabilities count in its network: they
+// do if its user namespace owns it, or one inside.
+func (r *reader) owner() {
+	s := &r.start.Settings
+	user, err := os.Readlink(r.path("ns/user"))
+	if err != nil {
+		return // noted with the network
+	}
+	owners, err := sys.NamespaceOwners(r.path("ns/net"))
+	if err != nil {
+		r.start.Note(fmt.Sprintf("who owns its network does not show: %v; taken for its own", err))
+		return
+	}
+	if contains(owners, user) {
+		if own, err := os.Readlink("/proc/self/ns/user"); err == nil && own != user {
+			s.UserNamespace, s.Network = true, scenario.NetworkPrivate
+		}
+		return
+	}
+	// Foreign, in the words of Settings.
+	s.UserNamespace, s.Network = true, scenario.NetworkHost
+}
+
+// contains reports whether a user namespace, as its link has it, is in the list.
+func contains(owners []uint64, link string) bool {
+	for _, inode := range owners {
+		if link == "user:["+strconv.FormatUint(inode, 10)+"]" {
+			return true
+		}
+	}
+	return false
+}
+
+// portStart reads net.ipv4.ip_unprivileged_port_start of a network namespace. For
+// another than the reader's it goes there, on a thread that ends with it.
+func portStart(network string, mine bool) (int, error) {
+	const file = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+	type answer struct {
+		text []byte
+		err  error
+	}
+	done := make(chan answer)
+	go func() {
+		var a answer
+		if !mine {
+			runtime.LockOSThread() // never unlocked: the thread is in another network
+			a.err = sys.EnterNetwork(network)
+		}
+		if a.err == nil {
+			a.text, a.err = os.ReadFile(file)
+		}
+		done <- a
+	}()
+	a := <-done
+	if a.err != nil {
+		return 0, a.err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(a.text)))
+}
