@@ -88,6 +88,12 @@ func report() error {
 	if err != nil {
 		return err
 	}
+	const stNosuid = 2 // ST_NOSUID of statvfs(3)
+	var mount syscall.Statfs_t
+	if err := syscall.Statfs("/proc/self/exe", &mount); err != nil {
+		return err
+	}
+	fmt.Printf("Nosuid: %t\n", mount.Flags&stNosuid != 0)
 	fmt.Printf("PortStart: %s", start)
 	fmt.Printf("UidMap: %s\n", strings.Join(strings.Fields(string(uids)), " "))
 	return nil
