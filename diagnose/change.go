@@ -204,7 +204,7 @@ func (p *patient) changeFile(c Change, s *scenario.Start) bool {
 func (p *patient) grant(c Change, s *scenario.Start) bool {
 	last := s.Program.Last()
 	aware := s.Program.Awareness == scenario.Aware
-	if p.port == 0 || s.Program.Fixed || aware == (c == FileGrantEffective) {
+	if p.port == 0 || aware == (c == FileGrantEffective) {
 		return false
 	}
 	has := last.File.Caps.Permitted.Has(capset.NetBindService) && !last.File.Foreign && last.File.Caps.Effective != aware

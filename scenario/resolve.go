@@ -177,6 +177,7 @@ func (r *resolver) unknownProgram() {
 		s.Program.Chain = []Step{{Path: "/sbin/docker-init"}, {Path: name}}
 	}
 	if r.given.FileCaps == nil {
+		s.Program.Unknown = true
 		s.Note("what the image executes is not known, so its file is taken to carry no capabilities; --image or --file-caps says more")
 	}
 }

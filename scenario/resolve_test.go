@@ -50,7 +50,7 @@ const exec = "#!/bin/sh\nset -e\nif [ \"$1\" = caddy ]; then echo; fi\nexec \"$@
 
 var image = files{
 	"/bin/sh": "\x7fELF", "/bin/busybox": "\x7fELF", "/sbin/tini": "\x7fELF", "/usr/bin/dumb-init": "\x7fELF", "/usr/bin/env": "\x7fELF",
-	"/usr/sbin/gosu": "\x7fELF", "+p /usr/bin/caddy": "\x7fELF", "+ep /coredns": "\x7fELF", "- /data": "text",
+	"/usr/sbin/gosu": "\x7fELF", "/usr/bin/setpriv": "\x7fELF", "+p /usr/bin/caddy": "\x7fELF", "+ep /coredns": "\x7fELF", "- /data": "text",
 	"/entry": exec, "/entry-tini": "#!/bin/sh\nexec /sbin/tini -g -- \"$@\"\n", "/entry-odd": "#!/bin/sh\nexec $PROGRAM\n",
 	"/entry-env": "#!/usr/bin/env -S sh\nexec \"${@}\"\n", "/lost": "#!/nowhere/sh\n", "/round": "#!/round\n", "/nested": "#!/entry\nexec \"$@\"\n",
 	"- /etc/passwd": "root:x:0:0::/:/bin/sh\nweb:x:33:34::/:\nodd:x:a:b::/:\n", "- /etc/group": "root:x:0:\nweb:x:44:\n",
@@ -75,6 +75,7 @@ func TestChain(t *testing.T) {
 		"sh":                                 "/bin/sh",
 		"tini":                               "/sbin/tini",
 		"gosu":                               "/usr/sbin/gosu",
+		"setpriv --reuid=1 caddy":            "/usr/bin/setpriv note",
 		"nothing":                            "not-found",
 		"./nothing":                          "not-found",
 		"/data":                              "not-executable",

@@ -177,9 +177,9 @@ type Program struct {
 	Awareness Awareness
 	// Evidence says in one clause where Chain and Awareness come from.
 	Evidence string
-	// Fixed says that the file cannot be changed by the reader: its file system
-	// holds no attributes, say.
-	Fixed bool
+	// Unknown says that the file was not found, and is taken to carry no
+	// capabilities.
+	Unknown bool
 }
 
 // Step is one execve(2), or a change of ids by the program that calls the next.

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/policy"
 	"github.com/capwise/capwise/cmd/capwise/internal/report"
@@ -57,15 +58,20 @@ func newExplain() *cobra.Command {
 	f.IntVar(&e.pid, "pid", 0, "a running process")
 	f.StringVar(&e.image, "image", "", "image that is executed: docker-archive:FILE, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker:NAME or podman:NAME")
 	f.StringVar(&e.fileCaps, "file-caps", "", "capabilities of the program's file, such as cap_net_bind_service=p")
-	f.StringArrayVar(&e.listen, "listen", nil, "address that the program binds, instead of those found; such as :80, udp/:53 (repeatable)")
 	f.StringVar(&e.version, "runtime-version", "", "version of the runtime where it matters, such as 20.10.24 or cri-o:1.30")
 	f.StringVar(&e.kernel, "kernel", "", "release of the kernel where it matters, such as 6.1")
-	f.StringVar(&e.program, "program", "", "aware or dumb: whether the program raises its permitted capabilities by itself (default: aware if its file carries a capability that is permitted only)")
 	f.StringVar(&e.policy, "policy", "", "withhold what the policy of a Kubernetes platform forbids: baseline, restricted (Pod Security) or restricted-v2 (OpenShift)")
-	f.StringVar(&e.format, "format", "text", "text or json")
 	f.BoolVar(&e.try, "try", false, "start a probe in the place of the program, on this kernel, and say where kernel and prediction differ (needs root or user namespaces)")
-	f.BoolVar(&e.trace, "trace", false, "show which rules of the kernel had a say")
+	e.commonFlags(f)
 	return cmd
+}
+
+// commonFlags is what doctor has, too.
+func (e *explain) commonFlags(f *pflag.FlagSet) {
+	f.StringArrayVar(&e.listen, "listen", nil, "address that the program binds, instead of those found; such as :80, udp/:53 (repeatable)")
+	f.StringVar(&e.program, "program", "", "aware or dumb: whether the program raises its permitted capabilities by itself (default: aware if its file carries a capability that is permitted only)")
+	f.StringVar(&e.format, "format", "text", "text or json")
+	f.BoolVar(&e.trace, "trace", false, "show which rules of the kernel had a say")
 }
 
 func (e *explain) run(cmd *cobra.Command, args []string) error {
@@ -206,6 +212,9 @@ func (e *explain) starts(cmd *cobra.Command, o sources.Options, args []string) (
 		return o.Files(e.files, cmd.InOrStdin())
 	case o.Policy != nil:
 		return nil, errors.New("--policy goes with a Kubernetes manifest (-f)")
+	case e.pid != 0:
+		s, err := o.Process(e.pid)
+		return []sources.Found{s}, err
 	default:
 		s, err := o.Command(args)
 		return []sources.Found{s}, err

@@ -26,6 +26,9 @@ type Start struct {
 	File   string `json:"file,omitempty"`
 	Line   int    `json:"line,omitempty"`
 	OK     bool   `json:"ok"`
+	// Assumed says that the program's file is not known, and the answer that for
+	// a file without capabilities.
+	Assumed bool `json:"assumed,omitempty"`
 
 	Exec        Answer       `json:"exec"`
 	Binds       []Bind       `json:"binds"`
@@ -40,6 +43,7 @@ type Start struct {
 	Tried *Tried `json:"tried,omitempty"`
 
 	verdict string // the program and what starts it, for the text
+	starts  string // "starts", or "runs"
 }
 
 // Answer is the answer for one system call.
@@ -116,7 +120,10 @@ func New(k law.Kernel, s *scenario.Start, policy diagnose.Policy) Start {
 	out := Start{
 		Name: s.Name, Source: string(s.Syntax), File: s.Where.File, Line: s.Where.Line, OK: j.OK(),
 		Exec: answer(j.Exec), Binds: []Bind{}, Remedies: []Remedy{}, Trace: trace(s, &j), Notes: s.Notes,
-		verdict: describe(s),
+		Assumed: s.Program.Unknown, verdict: describe(s), starts: "starts",
+	}
+	if s.Running != nil {
+		out.starts = "runs"
 	}
 	for i, b := range j.Binds {
 		l := s.Listens[i]
@@ -179,6 +186,9 @@ func describe(s *scenario.Start) string {
 	words := []string{s.Name}
 	if command := strings.Join(s.Program.Args, " "); command != "" && command != s.Name {
 		words = append(words, "("+command+")")
+	}
+	if s.Program.Unknown {
+		words = append(words, "if its file carries no capabilities")
 	}
 	return strings.Join(words, " ")
 }

@@ -38,7 +38,7 @@ func (s *Start) text(b *strings.Builder, trace bool) {
 	if !s.Exec.OK {
 		s.Exec.text(b, "does not start")
 	} else if c := s.Credentials; c != nil {
-		fmt.Fprintf(b, "      starts as %d:%d; permitted: %s; effective: %s\n", c.UID, c.GID, names(c.Permitted), names(c.Effective))
+		fmt.Fprintf(b, "      %s as %d:%d; %s\n", s.starts, c.UID, c.GID, held(c))
 	}
 	for _, bind := range s.Binds {
 		if !bind.OK {
@@ -115,14 +115,32 @@ func (s *Start) tried(b *strings.Builder) {
 	}
 }
 
+// held says what the program holds.
+func held(c *Credentials) string {
+	if c.Permitted == c.Effective {
+		return "permitted and effective: " + names(c.Permitted)
+	}
+	return "permitted: " + names(c.Permitted) + "; effective: " + names(c.Effective)
+}
+
+// few is how many capabilities are worth naming one by one.
+const few = 5
+
 // names lists a set for people.
 func names(s capset.Set) string {
+	missing := capset.All &^ s
 	switch {
 	case s == 0:
 		return "nothing"
-	case s.Contains(capset.All):
+	case missing == 0:
 		return "all"
-	default:
+	case missing.Len() <= few:
+		return "all but " + missing.String()
+	case s.Len() <= few:
 		return s.String()
+	case s.Has(capset.NetBindService):
+		return fmt.Sprintf("%d, cap_net_bind_service among them", s.Len())
+	default:
+		return fmt.Sprintf("%d, cap_net_bind_service not among them", s.Len())
 	}
 }

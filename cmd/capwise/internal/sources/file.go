@@ -137,6 +137,9 @@ func (o Options) unit(data []byte, path string) ([]Found, error) {
 	if path == "-" {
 		starts, err = unit.Parse(unit.Unit{File: unit.File{Name: stdinName, Text: string(data)}, Version: version})
 	} else {
+		if !strings.Contains(path, "/") {
+			path = "./" + path // a file, not the name of a unit
+		}
 		starts, err = unit.Load(path, version)
 	}
 	if err != nil {

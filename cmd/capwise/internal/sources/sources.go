@@ -14,6 +14,7 @@ import (
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/engine"
 	"github.com/capwise/capwise/scenario/hostfs"
+	"github.com/capwise/capwise/scenario/process"
 	"github.com/capwise/capwise/scenario/unit"
 )
 
@@ -52,12 +53,22 @@ func (o Options) Command(args []string) (Found, error) {
 	case "systemd-run":
 		s, err = unit.Run(args, strings.TrimPrefix(o.Version, string(scenario.Systemd)+":"), uint32(os.Geteuid()))
 	default:
-		return Found{}, fmt.Errorf("%q: not yet", args[0])
+		s, err = process.Host(args)
 	}
 	if err != nil {
 		return Found{}, err
 	}
 	return Found{Start: &s}, o.Resolve(&s)
+}
+
+// Process reads a process that runs. Its program is known.
+func (o Options) Process(pid int) (Found, error) {
+	s, err := process.Of(pid)
+	if err != nil {
+		return Found{}, err
+	}
+	scenario.Resolve(&s, nil, scenario.ImageConfig{}, o.Given)
+	return Found{Start: &s}, nil
 }
 
 // Resolve looks up the program of a start in its image or on this machine.
