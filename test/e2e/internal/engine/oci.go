@@ -100,12 +100,12 @@ func (o *OCI) config(name string, spec Spec) object {
 			"cwd": "/", "args": args, "env": []string{"PATH=/usr/bin"}, "user": user,
 			"capabilities": caps, "noNewPrivileges": spec.NoNewPrivs,
 		},
-		"root":   object{"path": o.rootfs(spec.Program), "readonly": spec.ReadOnly},
+		"root": object{"path": o.rootfs(spec.Program), "readonly": spec.ReadOnly},
 		"mounts": []object{
 			{"destination": "/proc", "type": "proc", "source": "proc"},
 			{"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": []string{"mode=755"}},
 		},
-		"linux":  linux,
+		"linux": linux,
 	}
 }
 
