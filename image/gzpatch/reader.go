@@ -1,0 +1,225 @@
+package gzpatch
+
+import (
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+)
+
+// checkpoint is a place between two blocks from which the rest can be decoded.
+type checkpoint struct {
+	position int64  // in bits
+	total    int64  // bytes decoded, of the whole stream
+	crc      uint32 // of the member's content so far
+	window   []byte
+}
+
+// member is one of the gzip members that a stream consists of.
+type member struct {
+	begin   int64 // of its content in that of the stream
+	end     int64
+	trailer int64 // offset of its CRC-32 and length in the stream
+	crc     uint32
+}
+
+// Index is what [Patch] needs to know about a stream.
+type Index struct {
+	checkpoints []checkpoint
+	members     []member
+}
+
+// Checkpoints are this many bytes of content apart, or twice that, and so on,
+// so that there are never more than maxCheckpoints.
+const (
+	checkpointSpacing = 2 << 20
+	maxCheckpoints    = 128
+)
+
+// Reader reads the content of a gzip stream, checks its CRC-32 and lengths, and
+// on the way builds its [Index].
+type Reader struct {
+	in      *input
+	inf     *inflater
+	index   Index
+	spacing int64
+	inside  bool // of a member
+	crc     uint32
+	ready   []byte // decoded and not yet read
+	err     error
+}
+
+// NewReader returns a reader of a stream of the given size.
+func NewReader(src io.ReaderAt, size int64) *Reader {
+	in := newInput(src, size)
+	return &Reader{in: in, inf: newInflater(in), spacing: checkpointSpacing}
+}
+
+// Index returns the index, after Read has returned [io.EOF].
+func (r *Reader) Index() *Index { return &r.index }
+
+// Read implements [io.Reader]. Errors that the stream is to blame for wrap
+// [ErrFormat].
+func (r *Reader) Read(p []byte) (int, error) {
+	for len(r.ready) == 0 && r.err == nil {
+		r.ready, r.err = r.next()
+		r.crc = crc32.Update(r.crc, crc32.IEEETable, r.ready)
+	}
+	if len(r.ready) == 0 {
+		return 0, r.err
+	}
+	n := copy(p, r.ready)
+	r.ready = r.ready[n:]
+	return n, nil
+}
+
+func (r *Reader) next() ([]byte, error) {
+	if !r.inside {
+		return nil, r.beginMember()
+	}
+	switch r.inf.state {
+	case atEnd:
+		return nil, r.endMember()
+	case atBlock:
+		r.mark()
+	}
+	return r.inf.step()
+}
+
+func (r *Reader) beginMember() error {
+	if len(r.index.members) > 0 && r.in.position() == r.in.size*8 {
+		return io.EOF
+	}
+	if err := skipHeader(r.in); err != nil {
+		return err
+	}
+	r.inside, r.crc = true, 0
+	total := r.inf.total
+	r.inf.reset(nil, total)
+	r.index.members = append(r.index.members, member{begin: total})
+	if len(r.index.members) > maxMembers {
+		return fmt.Errorf("%w: more than %d members", ErrFormat, maxMembers)
+	}
+	return nil
+}
+
+// maxMembers bounds the memory of an index; an eStargz layer has one member for
+// each file, or for each 4 MiB of one.
+const maxMembers = 4 << 20
+
+// mark adds a checkpoint if the last one is far enough away, or in another
+// member.
+func (r *Reader) mark() {
+	points := r.index.checkpoints
+	if n := len(points); n > 0 && r.inf.total-points[n-1].total < r.spacing {
+		return
+	}
+	if len(points) == maxCheckpoints {
+		kept := points[:0]
+		for i := 0; i < len(points); i += 2 {
+			kept = append(kept, points[i])
+		}
+		r.spacing *= 2
+		r.index.checkpoints = kept
+	}
+	r.index.checkpoints = append(r.index.checkpoints, checkpoint{
+		position: r.in.position(), total: r.inf.total, crc: r.crc, window: slices.Clone(r.inf.window()),
+	})
+}
+
+func (r *Reader) endMember() error {
+	r.inside = false
+	m := &r.index.members[len(r.index.members)-1]
+	r.in.align()
+	r.in.unread()
+	m.trailer, m.end, m.crc = r.in.position()/8, r.inf.total, r.crc
+	crc, err := r.in.word()
+	if err != nil {
+		return err
+	}
+	size, err := r.in.word()
+	if err != nil {
+		return err
+	}
+	if crc != r.crc {
+		return fmt.Errorf("%w: the CRC-32 at byte %d is %08x, that of the content %08x", ErrFormat, m.trailer, crc, r.crc)
+	}
+	if size != uint32(m.end-m.begin) {
+		return fmt.Errorf("%w: the length at byte %d is %d, that of the content %d", ErrFormat, m.trailer+4, size, m.end-m.begin)
+	}
+	return nil
+}
+
+// Flags of a member's header (RFC 1952, 2.3.1).
+const (
+	flagHeaderCRC = 1 << 1
+	flagExtra     = 1 << 2
+	flagName      = 1 << 3
+	flagComment   = 1 << 4
+	flagsReserved = 0xe0
+)
+
+func skipHeader(in *input) error {
+	at := in.position() / 8
+	var head [10]byte
+	for i := range head {
+		b, err := in.byte()
+		if err != nil {
+			return err
+		}
+		head[i] = b
+	}
+	if head[0] != 0x1f || head[1] != 0x8b || head[2] != 8 || head[3]&flagsReserved != 0 {
+		return fmt.Errorf("%w: byte %d: no gzip header", ErrFormat, at)
+	}
+	flags := head[3]
+	if flags&flagExtra != 0 {
+		if err := skipExtra(in); err != nil {
+			return err
+		}
+	}
+	for _, flag := range []byte{flagName, flagComment} {
+		if flags&flag == 0 {
+			continue
+		}
+		if err := skipText(in); err != nil {
+			return err
+		}
+	}
+	if flags&flagHeaderCRC != 0 {
+		return skip(in, 2)
+	}
+	return nil
+}
+
+func skipExtra(in *input) error {
+	low, err := in.byte()
+	if err != nil {
+		return err
+	}
+	high, err := in.byte()
+	if err != nil {
+		return err
+	}
+	return skip(in, int(low)|int(high)<<8)
+}
+
+func skip(in *input, n int) error {
+	for n > 0 {
+		b, err := in.bytes(n)
+		if err != nil {
+			return err
+		}
+		n -= len(b)
+	}
+	return nil
+}
+
+func skipText(in *input) error {
+	for {
+		b, err := in.byte()
+		if err != nil || b == 0 {
+			return err
+		}
+	}
+}
