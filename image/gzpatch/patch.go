@@ -7,9 +7,9 @@
 // Blocks of no content bring what follows to the bit of a byte at which it
 // stood before; it is then copied byte for byte.
 //
-// [Reader] inflates a stream and remembers where blocks begin; [Patch] writes
-// the changed stream. Whoever relies on it decompresses the result with another
-// decoder and compares; package fix does.
+// [Reader] inflates a stream and remembers where blocks begin; [Patch] returns
+// the changed stream, as parts of the old one and what is new. Whoever relies on
+// it decompresses the result and compares; package fix does.
 package gzpatch
 
 import (
@@ -21,6 +21,8 @@ import (
 	"slices"
 
 	"github.com/klauspost/compress/flate"
+
+	"github.com/capwise/capwise/image/internal/splice"
 )
 
 // Edit replaces Length bytes at Offset of the content.
@@ -49,10 +51,25 @@ type region struct {
 // span is a part of the content.
 type span struct{ begin, end int64 }
 
-// Patch writes the stream whose content has the edits made, which are in order
+// Patch returns the stream whose content has the edits made, which are in order
 // and don't overlap. The index is that of a [Reader] of the same stream.
-func Patch(w io.Writer, src io.ReaderAt, size int64, index *Index, edits []Edit) error {
-	p := patcher{w: w, src: src, size: size}
+func Patch(src io.ReaderAt, size int64, index *Index, edits []Edit) (*Patched, error) {
+	p := patcher{src: src, size: size, out: &Patched{}}
+	if err := p.patch(index, edits); err != nil {
+		return nil, err
+	}
+	return p.out, nil
+}
+
+// Patched is a stream that has been patched. What it has in common with the old
+// one is read from there.
+type Patched struct {
+	splice.File
+	// Encoded is how many bytes of the content were encoded again.
+	Encoded int64
+}
+
+func (p *patcher) patch(index *Index, edits []Edit) error {
 	for _, m := range index.members {
 		n := 0
 		for n < len(edits) && (edits[n].Offset < m.end || edits[n].Offset == m.begin && m.begin == m.end) {
@@ -71,12 +88,12 @@ func Patch(w io.Writer, src io.ReaderAt, size int64, index *Index, edits []Edit)
 	if len(edits) > 0 {
 		return fmt.Errorf("%w: the edit at %d is behind the end", ErrPatch, edits[0].Offset)
 	}
-	return p.copyTo(size)
+	return p.copyTo(p.size)
 }
 
-// patcher writes a stream from front to back.
+// patcher makes a stream from front to back.
 type patcher struct {
-	w      io.Writer
+	out    *Patched
 	src    io.ReaderAt
 	size   int64
 	copied int64 // bytes of src that are done with
@@ -102,19 +119,13 @@ func (p *patcher) copyTo(end int64) error {
 		if err != nil {
 			return err
 		}
-		if _, err := p.w.Write([]byte{b}); err != nil {
-			return err
-		}
+		p.out.AddBytes([]byte{b})
 		p.copied++
 		p.begun, p.phase = 0, 0
 	}
-	n := end - p.copied
+	p.out.Add(p.src, p.copied, end-p.copied)
 	p.copied = end
-	copied, err := io.Copy(p.w, io.NewSectionReader(p.src, end-n, n))
-	if err == nil && copied < n {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
+	return nil
 }
 
 // member writes what is before and in the member, up to its trailer, and that.
@@ -135,8 +146,8 @@ func (p *patcher) member(m member, index *Index, edits []Edit) error {
 		return err
 	}
 	p.copied += 8
-	_, err := p.w.Write(sum.trailer())
-	return err
+	p.out.AddBytes(sum.trailer())
+	return nil
 }
 
 // region finds the blocks to encode again for the first of the edits, and for
@@ -277,8 +288,9 @@ func (p *patcher) writeRegion(r *region) error {
 		p.copied, p.begun, p.phase = r.end/8, w.bytes[last], phase
 		b.Write(w.bytes[:last])
 	}
-	_, err = p.w.Write(b.Bytes())
-	return err
+	p.out.AddBytes(b.Bytes())
+	p.out.Encoded += int64(len(r.text))
+	return nil
 }
 
 // compress writes the blocks of a region, which end at a byte.

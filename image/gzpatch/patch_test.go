@@ -106,13 +106,22 @@ func index(t testing.TB, stream, content []byte) *gzpatch.Index {
 	return r.Index()
 }
 
-func patch(t testing.TB, stream []byte, x *gzpatch.Index, edits []gzpatch.Edit) []byte {
+func all(t testing.TB, p *gzpatch.Patched) []byte {
 	t.Helper()
-	var b bytes.Buffer
-	if err := gzpatch.Patch(&b, bytes.NewReader(stream), int64(len(stream)), x, edits); err != nil {
+	b, err := io.ReadAll(p.Reader())
+	if err != nil {
 		t.Fatal(err)
 	}
-	return b.Bytes()
+	return b
+}
+
+func patch(t testing.TB, stream []byte, x *gzpatch.Index, edits []gzpatch.Edit) []byte {
+	t.Helper()
+	out, err := gzpatch.Patch(bytes.NewReader(stream), int64(len(stream)), x, edits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all(t, out)
 }
 
 func edited(content []byte, edits []gzpatch.Edit) []byte {
@@ -164,15 +173,14 @@ func hold(t testing.TB, r *rand.Rand, parts, kind, level, n int) {
 		return
 	}
 	edits := randomEdits(r, len(content))
-	var b bytes.Buffer
-	err := gzpatch.Patch(&b, bytes.NewReader(stream), int64(len(stream)), index(t, stream, content), edits)
+	out, err := gzpatch.Patch(bytes.NewReader(stream), int64(len(stream)), index(t, stream, content), edits)
 	if err != nil {
 		if parts > 1 {
 			return // an edit may span two members
 		}
 		t.Fatal(err)
 	}
-	if !bytes.Equal(unpack(t, b.Bytes()), edited(content, edits)) {
+	if !bytes.Equal(unpack(t, all(t, out)), edited(content, edits)) {
 		t.Fatal("the patched stream has another content")
 	}
 }

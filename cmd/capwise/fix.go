@@ -1,0 +1,135 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/capwise/capwise/image/fix"
+)
+
+const fixLong = `Change file capabilities inside an image, byte for byte: no Docker, no root, no
+additional layer.
+
+By default every file that carries a capability with the effective bit, such as
+cap_net_bind_service=ep, gets it as permitted only (=p). Such a program starts
+with every capability dropped; it has to raise the capability itself where it may.
+
+The target is docker-archive:FILE, oci:DIR[:TAG] or oci-archive:FILE[:TAG]; of an
+image for several platforms all are changed. Without -o it is changed in place:
+it is the old or the new at any time.
+
+Only what has to differ does: other blobs, and all other bytes of a changed layer's
+uncompressed archive, stay as they are. Files that later layers replace or remove
+are left alone. What the new digests make stale, such as signatures, is named.
+
+Exit codes: 0 done, or nothing to do; 1 could not do it, and nothing was changed.`
+
+const fixExamples = `  capwise fix docker-archive:caddy.tar --dry-run
+  capwise fix docker-archive:caddy.tar -o docker-archive:caddy-p.tar
+  capwise fix oci:layout:latest --file /usr/bin/caddy
+  capwise fix oci-archive:image.tar --mode strip --format json`
+
+// fixCommand is the flags of the command.
+type fixCommand struct {
+	options      fix.Options
+	mode, format string
+}
+
+func newFix() *cobra.Command {
+	var c fixCommand
+	cmd := &cobra.Command{
+		Use:     "fix TARGET [-o OUT]",
+		Short:   "Change file capabilities inside an image, byte for byte",
+		Long:    fixLong,
+		Example: fixExamples,
+		Args:    cobra.ExactArgs(1),
+		RunE:    c.run,
+	}
+	f := cmd.Flags()
+	f.StringVarP(&c.options.Out, "output", "o", "", "where the result goes, a target of the same kind (default: in place)")
+	f.StringVar(&c.mode, "mode", string(fix.Permitted), "permitted: take the effective bit away; strip: remove the capabilities")
+	f.StringArrayVar(&c.options.Files, "file", nil, "change only this file of the image (repeatable)")
+	f.BoolVar(&c.options.DryRun, "dry-run", false, "say what would change, and write nothing")
+	f.StringVar(&c.format, "format", "text", "text or json")
+	return cmd
+}
+
+func (c *fixCommand) run(cmd *cobra.Command, args []string) error {
+	if c.format != "text" && c.format != "json" {
+		return fmt.Errorf("--format %q: want text or json", c.format)
+	}
+	c.options.Mode = fix.Mode(c.mode)
+	if c.options.Mode != fix.Permitted && c.options.Mode != fix.Strip {
+		return fmt.Errorf("--mode %q: want %s or %s", c.mode, fix.Permitted, fix.Strip)
+	}
+	r, err := fix.Run(args[0], c.options)
+	if err != nil {
+		return err
+	}
+	if c.format == "json" {
+		e := json.NewEncoder(cmd.OutOrStdout())
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return e.Encode(r)
+	}
+	for _, w := range r.Warnings {
+		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "capwise: warning:", w); err != nil {
+			return err
+		}
+	}
+	_, err = io.WriteString(cmd.OutOrStdout(), fixText(r))
+	return err
+}
+
+// fixText is the report for people.
+func fixText(r *fix.Report) string {
+	var b strings.Builder
+	for _, f := range r.Files {
+		now := f.New
+		if now == "" {
+			now = "none"
+		}
+		fmt.Fprintf(&b, "%s: %s -> %s\n", f.Path, f.Old, now)
+		fmt.Fprintf(&b, "  %s from byte %d of layer %s\n", count(f.Bytes, "byte"), f.Offset, f.Layer)
+	}
+	for _, c := range r.Blobs {
+		fmt.Fprintf(&b, "%-8s  %s, %d bytes%s\n", c.Kind, c.Old, c.OldSize, howText(c))
+		fmt.Fprintf(&b, "%8s  %s, %d bytes\n", "->", c.New, c.NewSize)
+	}
+	switch {
+	case len(r.Files) == 0 && r.Out == r.Target:
+		fmt.Fprintf(&b, "nothing to do: %s is as wanted\n", r.Target)
+	case len(r.Files) == 0 && r.DryRun:
+		fmt.Fprintf(&b, "nothing to do: %s would be a copy of %s\n", r.Out, r.Target)
+	case len(r.Files) == 0:
+		fmt.Fprintf(&b, "nothing to do: %s is a copy of %s\n", r.Out, r.Target)
+	case r.DryRun:
+		fmt.Fprintf(&b, "dry run: nothing is written; it would be to %s\n", r.Out)
+	default:
+		fmt.Fprintf(&b, "written: %s\n", r.Out)
+	}
+	return b.String()
+}
+
+// howText says how a layer came about.
+func howText(c fix.BlobChange) string {
+	switch {
+	case c.How == "":
+		return ""
+	case c.Encoded > 0:
+		return fmt.Sprintf("; %s: %d bytes of its content are compressed again", c.How, c.Encoded)
+	default:
+		return "; " + c.How
+	}
+}
+
+func count(n int64, unit string) string {
+	if n != 1 {
+		unit += "s"
+	}
+	return fmt.Sprintf("%d %s", n, unit)
+}

@@ -1,0 +1,448 @@
+package fix
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/capwise/capwise/image/internal/rawjson"
+)
+
+// maxDocument is more than registries take (4 MiB).
+const maxDocument = 16 << 20
+
+// document is a configuration, manifest or index.
+type document struct {
+	name   string
+	digest string
+	raw    []byte
+	value  *rawjson.Value
+	image  *image // of a manifest
+	// children are those of an index that are changed with it.
+	children []*descriptor
+
+	done      bool
+	now       []byte
+	nowDigest string
+}
+
+// descriptor is what an index or manifest says of a document.
+type descriptor struct {
+	value *rawjson.Value
+	doc   *document
+}
+
+func (d *document) changed() bool { return d.nowDigest != d.digest }
+
+func digestBytes(b []byte) string {
+	sum := sha256.Sum256(b)
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+func digest512(b []byte) string {
+	sum := sha512.Sum512(b)
+	return "sha512:" + hex.EncodeToString(sum[:])
+}
+
+// document reads a file as JSON. If the digest is not "", it must be its own.
+func (f *fixer) document(name, digest string) (*document, error) {
+	file, err := f.store.open(name)
+	if err != nil {
+		return nil, err
+	}
+	if d := f.docs[file.name]; d != nil {
+		return d, nil
+	}
+	if file.Size() > maxDocument {
+		return nil, fmt.Errorf("%s: %d bytes are too many for a document", name, file.Size())
+	}
+	raw, err := io.ReadAll(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	d := &document{name: file.name, digest: digestBytes(raw), raw: raw}
+	if digest != "" && digest != d.digest {
+		if digest != digest512(raw) {
+			return nil, fmt.Errorf("%s: its digest is %s", name, d.digest)
+		}
+		d.digest = digest
+	}
+	if d.value, err = rawjson.Parse(raw); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	d.now, d.nowDigest = raw, d.digest
+	f.docs[d.name] = d
+	return d, nil
+}
+
+// blobName is where a layout has the blob of a digest.
+func blobName(digest string) (string, error) {
+	algorithm, sum, ok := strings.Cut(digest, ":")
+	if !ok || algorithm != "sha256" && algorithm != "sha512" || len(sum) < 64 || strings.Trim(sum, "0123456789abcdef") != "" {
+		return "", fmt.Errorf("digest %q: want sha256: or sha512: and hexadecimal digits", digest)
+	}
+	return "blobs/" + algorithm + "/" + sum, nil
+}
+
+// hexOf is a digest without its algorithm.
+func hexOf(digest string) string { return digest[strings.IndexByte(digest, ':')+1:] }
+
+// read finds the images of the target.
+func (f *fixer) read(from place) error {
+	f.layers, f.docs = map[string]*layer{}, map[string]*document{}
+	if err := f.readDocker(from); err != nil {
+		return err
+	}
+	if err := f.readIndex(from); err != nil {
+		return err
+	}
+	if len(f.images) == 0 {
+		return fmt.Errorf("no image in it")
+	}
+	return nil
+}
+
+// readIndex reads the index of an OCI layout. An archive of a newer Docker has
+// one, too.
+func (f *fixer) readIndex(from place) error {
+	index, err := f.document(indexFile, "")
+	if errors.Is(err, fs.ErrNotExist) && f.docker != nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f.index = index
+	var seen []string
+	for i, d := range index.value.Get("manifests").List() {
+		tag := d.Get("annotations").Get(refName).Text()
+		if from.tag != "" && tag != from.tag && !strings.HasSuffix(tag, ":"+from.tag) {
+			seen = append(seen, tag)
+			continue
+		}
+		child, err := f.readDescriptor(d, 0)
+		if err != nil {
+			return fmt.Errorf("%s: manifest %d: %w", indexFile, i+1, err)
+		}
+		index.children = append(index.children, child)
+	}
+	if from.tag != "" && len(index.children) == 0 {
+		return fmt.Errorf("no tag %q; there are %q", from.tag, seen)
+	}
+	return nil
+}
+
+// refName is the annotation that holds the tag in an OCI layout.
+const refName = "org.opencontainers.image.ref.name"
+
+// maxNesting bounds indexes in indexes.
+const maxNesting = 8
+
+func (f *fixer) readDescriptor(d *rawjson.Value, depth int) (*descriptor, error) {
+	digest := d.Get("digest").Text()
+	name, err := blobName(digest)
+	if err != nil {
+		return nil, err
+	}
+	if depth > maxNesting {
+		return nil, fmt.Errorf("%s: indexes nested deeper than %d", digest, maxNesting)
+	}
+	doc, err := f.document(name, digest)
+	if errors.Is(err, fs.ErrNotExist) && depth > 0 {
+		// A layout may hold some platforms of an index only.
+		f.warn("%s: the manifest is not there; left as it is", digest)
+		return &descriptor{value: d}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if size := d.Get("size").Int(); size != int64(len(doc.raw)) {
+		return nil, fmt.Errorf("%s: has %d bytes, and not those that are said", digest, len(doc.raw))
+	}
+	out := &descriptor{value: d, doc: doc}
+	if doc.children != nil || doc.image != nil {
+		return out, nil
+	}
+	for _, c := range doc.value.Get("manifests").List() {
+		child, err := f.readDescriptor(c, depth+1)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		doc.children = append(doc.children, child)
+	}
+	if err := f.readManifest(doc); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return out, nil
+}
+
+// isLayer reports whether a media type is that of a file system layer.
+func isLayer(mediaType string) bool {
+	return (strings.HasPrefix(mediaType, "application/vnd.oci.image.layer.") || strings.HasPrefix(mediaType, "application/vnd.docker.image.rootfs.")) &&
+		strings.Contains(mediaType, ".tar")
+}
+
+// readManifest reads the layers of an image's manifest. What is no image, such as
+// a signature or an attestation, has layers of other types.
+func (f *fixer) readManifest(doc *document) error {
+	layers := doc.value.Get("layers").List()
+	for _, l := range layers {
+		if !isLayer(l.Get("mediaType").Text()) {
+			return nil
+		}
+		if strings.HasSuffix(l.Get("mediaType").Text(), "+encrypted") {
+			f.warn("%s: a layer is encrypted; the image is left as it is", doc.digest)
+			return nil
+		}
+	}
+	config := doc.value.Get("config").Get("digest").Text()
+	if len(layers) == 0 || config == "" {
+		return nil
+	}
+	name, err := blobName(config)
+	if err != nil {
+		return err
+	}
+	img := &image{}
+	if img.config, err = f.document(name, config); err != nil {
+		return err
+	}
+	for i, l := range layers {
+		digest := l.Get("digest").Text()
+		name, err := blobName(digest)
+		if err != nil {
+			return err
+		}
+		if err := f.addLayer(img, name, digest, i); err != nil {
+			return fmt.Errorf("layer %d: %w", i+1, err)
+		}
+	}
+	return f.addImage(doc, img)
+}
+
+func (f *fixer) addImage(doc *document, img *image) error {
+	if n := len(img.diffIDs()); n != len(img.layers) {
+		return fmt.Errorf("%d layers, and %d in the configuration %s", len(img.layers), n, img.config.name)
+	}
+	doc.image = img
+	f.images = append(f.images, img)
+	return nil
+}
+
+// diffIDs are the digests that the configuration gives for the layers' archives.
+func (i *image) diffIDs() []*rawjson.Value {
+	return i.config.value.Get("rootfs").Get("diff_ids").List()
+}
+
+// addLayer adds layer i of an image.
+func (f *fixer) addLayer(img *image, name, digest string, i int) error {
+	file, err := f.store.open(name)
+	if err != nil {
+		return err
+	}
+	l := f.layers[file.name]
+	if l == nil {
+		l = &layer{blob: file, diffIDs: map[string]bool{}, scanned: make(chan struct{})}
+		f.layers[file.name] = l
+	}
+	if strings.HasPrefix(digest, "sha256:") {
+		l.digest = digest
+	}
+	if ids := img.diffIDs(); i < len(ids) {
+		l.diffIDs[ids[i].Text()] = true
+	}
+	img.layers = append(img.layers, l)
+	return nil
+}
+
+// documents gives all documents that follow from changed layers their new
+// content, and returns all changes.
+func (f *fixer) documents() []change {
+	var out []change
+	for _, l := range f.bottomUp() {
+		if c := l.changed; c != nil {
+			out = append(out, change{old: l.blob.name, content: c.content, size: c.size}.renamed(
+				[2]string{c.oldDigest, c.digest}, [2]string{c.oldDiffID, c.diffID}))
+		}
+	}
+	for _, doc := range []*document{f.docker, f.index} {
+		if doc == nil {
+			continue
+		}
+		f.rewrite(doc)
+		out = append(out, f.changesBelow(doc)...)
+	}
+	f.keepReachable(out)
+	if f.index != nil {
+		f.findStale()
+	}
+	return unique(out)
+}
+
+// renamed gives the change the name that the file has with its new digest.
+func (c change) renamed(digests ...[2]string) change {
+	c.new = c.old
+	for _, d := range digests {
+		from, to := hexOf(d[0]), hexOf(d[1])
+		if strings.Contains(c.old, from) {
+			c.new, c.from, c.to = strings.ReplaceAll(c.old, from, to), from, to
+			break
+		}
+	}
+	return c
+}
+
+// unique leaves out changes of files that are there already.
+func unique(changes []change) []change {
+	var out []change
+	seen := map[string]bool{}
+	for _, c := range changes {
+		if !seen[c.old] {
+			seen[c.old] = true
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// rewrite gives a document its new content, after those that it refers to.
+func (f *fixer) rewrite(doc *document) {
+	if doc.done {
+		return
+	}
+	doc.done = true
+	var edits []rawjson.Edit
+	for _, c := range doc.children {
+		if c.doc == nil {
+			continue
+		}
+		f.rewrite(c.doc)
+		if c.doc.changed() {
+			edits = append(edits, f.setDescriptor(c.value, c.doc.nowDigest, int64(len(c.doc.now)))...)
+		}
+	}
+	if doc.image != nil {
+		edits = append(edits, f.rewriteManifest(doc)...)
+	}
+	if doc == f.docker {
+		edits = append(edits, f.rewriteDocker()...)
+	}
+	doc.set(rawjson.Apply(doc.raw, edits))
+}
+
+func (d *document) set(now []byte) {
+	if !bytes.Equal(now, d.raw) {
+		d.now, d.nowDigest = now, digestBytes(now)
+	}
+}
+
+// setDescriptor changes what a descriptor says, and drops what it can't say any
+// more: content that it holds itself, and places to load the old from.
+func (f *fixer) setDescriptor(d *rawjson.Value, digest string, size int64) []rawjson.Edit {
+	edits := []rawjson.Edit{d.Get("digest").SetText(digest)}
+	if s := d.Get("size"); s != nil {
+		edits = append(edits, s.SetInt(size))
+	}
+	return append(edits, d.Remove(func(key string) bool {
+		stale := key == "data" || key == "urls"
+		if stale {
+			f.warn("%s: the descriptor's %s is about the old content, and is dropped", d.Get("digest").Text(), key)
+		}
+		return stale
+	})...)
+}
+
+func (f *fixer) rewriteManifest(doc *document) []rawjson.Edit {
+	var edits []rawjson.Edit
+	f.rewriteConfig(doc.image)
+	if c := doc.image.config; c.changed() {
+		edits = append(edits, f.setDescriptor(doc.value.Get("config"), c.nowDigest, int64(len(c.now)))...)
+	}
+	for i, d := range doc.value.Get("layers").List() {
+		l := doc.image.layers[i]
+		if l.changed == nil {
+			continue
+		}
+		edits = append(edits, f.setDescriptor(d, l.changed.digest, l.changed.size)...)
+		edits = append(edits, d.Get("annotations").Remove(func(key string) bool {
+			stale := isTableOfContents(key)
+			if stale {
+				f.warn("%s: annotation %s is about the old layer, and is dropped: the new one is not pulled lazily", l.changed.oldDigest, key)
+			}
+			return stale
+		})...)
+	}
+	return edits
+}
+
+// isTableOfContents reports whether an annotation of a layer describes the inside
+// of its blob: of eStargz, zstd:chunked, or SOCI and Nydus.
+func isTableOfContents(key string) bool {
+	for _, prefix := range []string{
+		"containerd.io/snapshot/stargz/", "io.containers.estargz.",
+		"io.github.containers.zstd-chunked.", "containerd.io/snapshot/nydus-", "com.amazon.soci.",
+	} {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *fixer) rewriteConfig(img *image) {
+	c := img.config
+	if c.done {
+		return
+	}
+	c.done = true
+	var edits []rawjson.Edit
+	for i, id := range img.diffIDs() {
+		if l := img.layers[i]; l.changed != nil {
+			edits = append(edits, id.SetText(l.changed.diffID))
+		}
+	}
+	c.set(rawjson.Apply(c.raw, edits))
+}
+
+// changesBelow returns the changes of a document and those that it refers to,
+// which come first.
+func (f *fixer) changesBelow(doc *document) []change {
+	var out []change
+	for _, c := range doc.children {
+		if c.doc != nil && !f.listed[c.doc] {
+			out = append(out, f.changesBelow(c.doc)...)
+		}
+	}
+	if doc == f.docker {
+		for _, holder := range f.dockerImages {
+			out = append(out, f.changeOf(holder.image.config, "config")...)
+		}
+	}
+	if doc.image != nil {
+		out = append(out, f.changeOf(doc.image.config, "config")...)
+	}
+	kind := "manifest"
+	if doc.value.Get("manifests") != nil {
+		kind = "index"
+	}
+	return append(out, f.changeOf(doc, kind)...)
+}
+
+func (f *fixer) changeOf(doc *document, kind string) []change {
+	listed := f.listed[doc]
+	f.listed[doc] = true
+	if listed || !doc.changed() {
+		return nil
+	}
+	f.report.Blobs = append(f.report.Blobs, BlobChange{
+		Kind: kind, Old: doc.digest, New: doc.nowDigest, OldSize: int64(len(doc.raw)), NewSize: int64(len(doc.now)),
+	})
+	c := change{old: doc.name, content: bytes.NewReader(doc.now), size: int64(len(doc.now)), last: doc == f.index || doc == f.docker}
+	return []change{c.renamed([2]string{doc.digest, doc.nowDigest})}
+}

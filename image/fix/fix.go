@@ -1,0 +1,207 @@
+// Package fix changes file capabilities inside images that lie in files, byte for
+// byte: without a daemon, without root and without another layer.
+//
+// [Run] scans the layers, finds the entries with the attribute
+// security.capability that a container of the image sees, changes them, and
+// gives layers, configurations, manifests and indexes that follow from them
+// their new digests. Everything else stays as it is: other blobs, unknown members
+// of documents, and in a changed layer every byte of the uncompressed archive
+// that is not part of the attribute. A gzip layer is patched (package gzpatch),
+// and is verified before it is offered: decompressed, with the changes undone, it
+// must have the digest that the image's configuration gives for the old one.
+//
+// Entries that later layers replace or remove are left as they are: no container
+// sees them, and a layer that need not change keeps its digest.
+package fix
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"sync"
+)
+
+// Mode says what becomes of the attribute.
+type Mode string
+
+// The modes.
+const (
+	// Permitted takes the effective bit away: "=ep" becomes "=p".
+	Permitted Mode = "permitted"
+	// Strip removes the attribute.
+	Strip Mode = "strip"
+)
+
+// Targets says which targets [Run] takes, for messages and help.
+const Targets = "docker-archive:FILE, oci:DIR[:TAG] or oci-archive:FILE[:TAG]"
+
+// Options say what to do.
+type Options struct {
+	Mode Mode
+	// Files are the only files to change, by their path in the image; none are
+	// all.
+	Files []string
+	// Out is where the result goes, a target of the same kind; "" is in place.
+	Out string
+	// DryRun finds out everything and writes nothing.
+	DryRun bool
+}
+
+// Report is what [Run] changed, or with DryRun would.
+type Report struct {
+	Target string `json:"target"`
+	// Out is where the result is.
+	Out    string       `json:"out"`
+	DryRun bool         `json:"dry_run"`
+	Files  []FileChange `json:"files"`
+	Blobs  []BlobChange `json:"blobs"`
+	// Warnings name what the change makes stale, and what was left alone.
+	Warnings []string `json:"warnings"`
+}
+
+// FileChange is a changed file of an image.
+type FileChange struct {
+	Path string `json:"path"`
+	// Layer is the old digest of the layer's uncompressed archive.
+	Layer string `json:"layer"`
+	Old   string `json:"old"`
+	// New is "" if the attribute is removed.
+	New string `json:"new"`
+	// Bytes is how many bytes of the uncompressed archive differ, or are removed.
+	Bytes int64 `json:"bytes"`
+	// Offset is where the first of them is.
+	Offset int64 `json:"offset"`
+}
+
+// BlobChange is a changed layer, configuration, manifest or index.
+type BlobChange struct {
+	Kind    string `json:"kind"`
+	Old     string `json:"old"`
+	New     string `json:"new"`
+	OldSize int64  `json:"old_size"`
+	NewSize int64  `json:"new_size"`
+	// OldDiffID and NewDiffID are the digests of a layer's uncompressed archive.
+	OldDiffID string `json:"old_diff_id,omitempty"`
+	NewDiffID string `json:"new_diff_id,omitempty"`
+	// How a layer came about: edited (uncompressed), patched or recompressed.
+	How string `json:"how,omitempty"`
+	// Encoded is how many bytes of its content were compressed again.
+	Encoded int64 `json:"encoded,omitempty"`
+}
+
+// Run changes the target. Its error names the target and the place in it;
+// nothing is written then.
+func Run(target string, o Options) (*Report, error) {
+	if o.Mode != Permitted && o.Mode != Strip {
+		return nil, fmt.Errorf("mode %q: want %s or %s", o.Mode, Permitted, Strip)
+	}
+	from, err := parse(target)
+	if err != nil {
+		return nil, err
+	}
+	to := from
+	if o.Out != "" {
+		if to, err = parse(o.Out); err != nil {
+			return nil, err
+		}
+		if to.kind != from.kind || to.tag != "" && to.tag != from.tag {
+			return nil, fmt.Errorf("%s: want a target of the same kind and tag as %s", o.Out, target)
+		}
+	}
+	report, err := run(from, to, o)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", target, err)
+	}
+	report.Target, report.Out = target, target
+	if o.Out != "" {
+		report.Out = o.Out
+	}
+	return report, nil
+}
+
+func run(from, to place, o Options) (_ *Report, err error) {
+	s, err := from.open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	f := &fixer{store: s, options: o, listed: map[*document]bool{}, report: &Report{DryRun: o.DryRun, Files: []FileChange{}, Blobs: []BlobChange{}, Warnings: []string{}}}
+	for i, name := range o.Files {
+		f.options.Files[i] = path.Clean("/" + name)
+	}
+	defer f.close()
+	if err := f.read(from); err != nil {
+		return nil, err
+	}
+	if err := f.fixLayers(); err != nil {
+		return nil, err
+	}
+	changes := f.documents()
+	if o.DryRun || len(changes) == 0 && to == from {
+		return f.report, nil
+	}
+	return f.report, s.write(to.path, changes)
+}
+
+// place is a target, taken apart.
+type place struct{ kind, path, tag string }
+
+func parse(target string) (place, error) {
+	kind, name, ok := strings.Cut(target, ":")
+	p := place{kind: kind, path: name}
+	switch kind {
+	case "docker-archive":
+	case "oci", "oci-archive":
+		if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
+			p.path, p.tag = name[:i], name[i+1:]
+		}
+	default:
+		ok = false
+	}
+	if !ok || p.path == "" {
+		return p, fmt.Errorf("target %q: want %s", target, Targets)
+	}
+	return p, nil
+}
+
+func (p place) open() (store, error) {
+	if p.kind == "oci" {
+		return openDir(p.path)
+	}
+	return openArchive(p.path)
+}
+
+// fixer is one run.
+type fixer struct {
+	store   store
+	options Options
+	report  *Report
+
+	layers  map[string]*layer // by the name of their file
+	images  []*image
+	docs    map[string]*document // by the name of their file
+	mu      sync.Mutex
+	closers []func() error
+	index   *document // index.json, if there is one
+	docker  *document // manifest.json, if there is one
+	// dockerImages are those of manifest.json.
+	dockerImages []*document
+	listed       map[*document]bool // those whose changes are in the report
+}
+
+func (f *fixer) close() {
+	for _, c := range f.closers {
+		_ = c() // files for the time being, which are removed
+	}
+}
+
+func (f *fixer) warn(format string, args ...any) {
+	f.report.Warnings = append(f.report.Warnings, fmt.Sprintf(format, args...))
+}
+
+// image is one image of one platform.
+type image struct {
+	layers []*layer
+	config *document
+}

@@ -1,0 +1,185 @@
+package fix
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// fixLayers scans all layers, and changes those that have to change. The topmost
+// begin: whether an entry is seen depends on the layers above, so that a layer is
+// changed while those below it are still being scanned.
+func (f *fixer) fixLayers() error {
+	busy := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var g errgroup.Group
+	for _, l := range f.topDown() {
+		busy <- struct{}{} // in this order
+		g.Go(func() error {
+			err := l.scan()
+			l.ok = err == nil
+			close(l.scanned)
+			<-busy
+			if err != nil {
+				return fmt.Errorf("%s: %w", l.blob.name, err)
+			}
+			if !f.awaitAbove(l) {
+				return nil // the layer above has the error
+			}
+			busy <- struct{}{}
+			defer func() { <-busy }()
+			if err := f.change(l); err != nil {
+				return fmt.Errorf("%s: %w", l.blob.name, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	for _, l := range f.bottomUp() {
+		f.report.Files = append(f.report.Files, l.files...)
+		f.report.Warnings = append(f.report.Warnings, l.warnings...)
+		f.addBlob(l)
+	}
+	return f.checkFiles()
+}
+
+func (f *fixer) addBlob(l *layer) {
+	if c := l.changed; c != nil {
+		f.report.Blobs = append(f.report.Blobs, BlobChange{
+			Kind: "layer", Old: c.oldDigest, New: c.digest, OldSize: l.blob.Size(), NewSize: c.size,
+			OldDiffID: c.oldDiffID, NewDiffID: c.diffID, How: c.how, Encoded: c.encoded,
+		})
+	}
+}
+
+// bottomUp returns every layer once, in an order in which each stands behind
+// those below it where images agree about that.
+func (f *fixer) bottomUp() []*layer {
+	return once(f.images...)
+}
+
+// once returns the layers of images, each once.
+func once(images ...*image) []*layer {
+	var out []*layer
+	seen := map[*layer]bool{}
+	for _, img := range images {
+		for _, l := range img.layers {
+			if !seen[l] {
+				seen[l] = true
+				out = append(out, l)
+			}
+		}
+	}
+	return out
+}
+
+func (f *fixer) topDown() []*layer {
+	out := f.bottomUp()
+	slices.Reverse(out)
+	return out
+}
+
+// above calls do with the layer and those above it, for each place that it has
+// in an image.
+func (f *fixer) above(l *layer, do func([]*layer)) {
+	for _, img := range f.images {
+		for i := range img.layers {
+			if img.layers[i] == l {
+				do(img.layers[i:])
+			}
+		}
+	}
+}
+
+// awaitAbove waits until the layers above are scanned, and reports whether that
+// went well.
+func (f *fixer) awaitAbove(l *layer) bool {
+	ok := true
+	f.above(l, func(layers []*layer) {
+		for _, l := range layers {
+			<-l.scanned
+			ok = ok && l.ok
+		}
+	})
+	return ok
+}
+
+// change changes a layer if something that is seen of it has to.
+func (f *fixer) change(l *layer) error {
+	f.above(l, markVisible)
+	var edits []edit
+	for _, c := range l.capable {
+		if !c.has || !c.visible || !f.wanted(l, c) {
+			continue
+		}
+		own, err := c.edits(f.options.Mode)
+		if err != nil {
+			return err
+		}
+		if len(own) > 0 {
+			edits = append(edits, own...)
+			l.files = append(l.files, f.fileChange(c, own))
+		}
+	}
+	if len(edits) == 0 {
+		return nil
+	}
+	if err := l.rewrite(edits, f.scratch); err != nil {
+		return err
+	}
+	for i := range l.files {
+		l.files[i].Layer = l.changed.oldDiffID
+	}
+	return nil
+}
+
+func (f *fixer) fileChange(c *capable, edits []edit) FileChange {
+	change := FileChange{Path: c.path, Old: c.caps.String(), Offset: edits[0].offset}
+	if f.options.Mode == Permitted {
+		now := c.caps
+		now.Effective = false
+		change.New = now.String()
+	}
+	for _, e := range edits {
+		change.Bytes += int64(max(len(e.old), len(e.new)))
+	}
+	return change
+}
+
+// wanted reports whether the entry is one of the files that the user named, under
+// this name or that of a hard link to it in its layer.
+func (f *fixer) wanted(l *layer, c *capable) bool {
+	if len(f.options.Files) == 0 || slices.Contains(f.options.Files, c.path) || slices.Contains(f.options.Files, c.target) {
+		return true
+	}
+	return slices.ContainsFunc(l.capable, func(link *capable) bool {
+		return link.target == c.path && slices.Contains(f.options.Files, link.path)
+	})
+}
+
+// checkFiles holds that no layer lacks a file that the user named.
+func (f *fixer) checkFiles() error {
+	for _, name := range f.options.Files {
+		if !slices.ContainsFunc(f.bottomUp(), func(l *layer) bool { return l.has(name) }) {
+			return fmt.Errorf("--file %s: no layer has it", name)
+		}
+	}
+	return nil
+}
+
+// scratch returns a file that is gone when the fixer is closed. It has no name
+// from the beginning.
+func (f *fixer) scratch() (*os.File, error) {
+	file, err := os.CreateTemp("", "capwise-layer-")
+	if err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	f.closers = append(f.closers, file.Close)
+	f.mu.Unlock()
+	return file, os.Remove(file.Name())
+}

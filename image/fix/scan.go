@@ -1,0 +1,307 @@
+package fix
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"io"
+	"path"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/image/gzpatch"
+	"github.com/capwise/capwise/image/tarwalk"
+)
+
+// layer is one layer, which several images may have.
+type layer struct {
+	blob   *file
+	digest string // of the blob, as an OCI descriptor gives it, or ""
+	// diffIDs are what configurations give as the digest of its archive. They are
+	// one, if nothing is wrong.
+	diffIDs map[string]bool
+
+	compression compression
+	index       *gzpatch.Index // of a gzip layer
+	names       names
+	capable     []*capable // entries with the attribute, and hard links
+	scanned     chan struct{}
+	ok          bool // it was scanned without an error
+	warnings    []string
+
+	changed *changed // nil if it stays
+	files   []FileChange
+}
+
+// compression of a layer, by its first bytes: media types are often wrong.
+type compression string
+
+const (
+	plain   compression = "uncompressed"
+	gzipped compression = "gzip"
+	zstded  compression = "zstd"
+)
+
+// capable is an entry of a layer that may have to change.
+type capable struct {
+	entry   tarwalk.Entry
+	path    string
+	target  string // of a hard link
+	ordinal int
+	visible bool
+	// The attribute, as the last of the records gives it.
+	has  bool
+	caps filecap.Caps
+}
+
+// names is which paths a layer has. It holds hashes of them, since there may be
+// millions.
+type names struct {
+	seed      maphash.Seed
+	entries   map[uint64]nameInfo
+	whiteouts map[uint64]bool
+	opaques   map[uint64]bool
+}
+
+type nameInfo struct {
+	last int32 // the ordinal of the last entry with this name
+	dir  bool
+}
+
+// Bounds of memory: no layer that anyone has comes near.
+const (
+	maxEntries = 4 << 20
+	maxKept    = 32 << 20 // bytes of headers of entries with capabilities, or hard links
+)
+
+// Whiteouts of the OCI image specification, "Layer".
+const (
+	whiteout = ".wh."
+	opaque   = ".wh..wh..opq"
+)
+
+func detect(r io.ReaderAt) (compression, error) {
+	var magic [4]byte
+	n, err := r.ReadAt(magic[:], 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "", err
+	}
+	switch {
+	case bytes.HasPrefix(magic[:n], []byte{0x1f, 0x8b}):
+		return gzipped, nil
+	case string(magic[:]) == "\x28\xb5\x2f\xfd", bytes.HasPrefix(magic[1:], []byte("\x2a\x4d\x18")) && magic[0]>>4 == 5:
+		return zstded, nil
+	}
+	return plain, nil
+}
+
+// maxWindow bounds the memory of decompressing zstd: the window that the
+// specification wants decoders to have, and then some.
+const maxWindow = 128 << 20
+
+func newZstd(r io.Reader) (*zstd.Decoder, error) {
+	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+}
+
+// scan reads the layer.
+func (l *layer) scan() error {
+	var err error
+	if l.compression, err = detect(l.blob); err != nil {
+		return err
+	}
+	switch l.compression {
+	case gzipped:
+		r := gzpatch.NewReader(l.blob, l.blob.Size())
+		err = l.walk(r)
+		l.index = r.Index()
+	case zstded:
+		var r *zstd.Decoder
+		if r, err = newZstd(io.NewSectionReader(l.blob, 0, l.blob.Size())); err != nil {
+			return err
+		}
+		defer r.Close()
+		err = l.walk(r)
+	default:
+		err = l.walk(io.NewSectionReader(l.blob, 0, l.blob.Size()))
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.compression, err)
+	}
+	return nil
+}
+
+func (l *layer) walk(r io.Reader) error {
+	l.names = names{maphash.MakeSeed(), map[uint64]nameInfo{}, map[uint64]bool{}, map[uint64]bool{}}
+	w := tarwalk.New(r)
+	kept := 0
+	for ordinal := 0; ; ordinal++ {
+		e, err := w.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if e.Global() {
+			continue
+		}
+		if ordinal == maxEntries {
+			return fmt.Errorf("more than %d entries", maxEntries)
+		}
+		name := path.Clean("/" + e.Name)
+		l.names.add(name, e.Type == tarwalk.TypeDir, ordinal)
+		c := &capable{entry: *e, path: name, ordinal: ordinal}
+		if e.Type == tarwalk.TypeLink {
+			c.target = path.Clean("/" + e.Linkname)
+		}
+		if err := c.read(); err != nil {
+			l.warnings = append(l.warnings, fmt.Sprintf("%s: %v; left as it is", name, err))
+		}
+		if !c.has && c.target == "" {
+			continue
+		}
+		if kept += len(e.Raw); kept > maxKept {
+			return fmt.Errorf("more than %d bytes of headers with capabilities", maxKept)
+		}
+		l.capable = append(l.capable, c)
+	}
+}
+
+func (n *names) hash(name string) uint64 { return maphash.String(n.seed, name) }
+
+func (n *names) add(name string, dir bool, ordinal int) {
+	parent, base := path.Split(name)
+	switch {
+	case base == opaque:
+		n.opaques[n.hash(path.Clean(parent))] = true
+	case strings.HasPrefix(base, whiteout):
+		n.whiteouts[n.hash(path.Join(parent, strings.TrimPrefix(base, whiteout)))] = true
+	default:
+		n.entries[n.hash(name)] = nameInfo{int32(ordinal), dir}
+	}
+}
+
+// hides reports whether a layer with these names hides a path of layers below.
+func (n *names) hides(name string) bool {
+	h := n.hash(name)
+	if _, there := n.entries[h]; there || n.whiteouts[h] {
+		return true
+	}
+	for name != "/" {
+		name = path.Dir(name)
+		h := n.hash(name)
+		info, there := n.entries[h]
+		if n.whiteouts[h] || n.opaques[h] || there && !info.dir {
+			return true
+		}
+	}
+	return false
+}
+
+// The records that hold the attribute: as GNU tar, Docker and Podman write it,
+// and as bsdtar does, in base64.
+const (
+	schily     = "SCHILY.xattr.security.capability"
+	libarchive = "LIBARCHIVE.xattr.security.capability"
+)
+
+func isAttribute(key string) bool { return key == schily || key == libarchive }
+
+// value returns the attribute's bytes of a record.
+func value(r tarwalk.Record) ([]byte, error) {
+	if r.Key == schily {
+		return r.Value, nil
+	}
+	b, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(string(r.Value), "="))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", libarchive, err)
+	}
+	return b, nil
+}
+
+// read takes the attribute from the records. GNU tar's counts where there are
+// both.
+func (c *capable) read() error {
+	fromSchily := false
+	for _, r := range c.entry.Records {
+		if !isAttribute(r.Key) || len(r.Value) == 0 {
+			continue
+		}
+		b, err := value(r)
+		if err != nil {
+			return err
+		}
+		caps, err := filecap.Parse(b)
+		if err != nil {
+			return err
+		}
+		c.has = true
+		if r.Key == schily || !fromSchily {
+			c.caps, fromSchily = caps, r.Key == schily
+		}
+	}
+	return nil
+}
+
+// edit is a change of a layer's uncompressed archive.
+type edit struct {
+	offset   int64
+	old, new []byte
+}
+
+// edits returns the changes of the entry.
+func (c *capable) edits(mode Mode) ([]edit, error) {
+	if mode == Strip {
+		raw, err := c.entry.Without(isAttribute)
+		if err != nil || len(raw) == len(c.entry.Raw) && bytes.Equal(raw, c.entry.Raw) {
+			return nil, err
+		}
+		return []edit{difference(c.entry.Offset, c.entry.Raw, raw)}, nil
+	}
+	var out []edit
+	for _, r := range c.entry.Records {
+		if !isAttribute(r.Key) || len(r.Value) == 0 {
+			continue
+		}
+		old, err := value(r)
+		if err != nil {
+			return nil, err
+		}
+		caps, err := filecap.Parse(old)
+		if err != nil {
+			return nil, err
+		}
+		if !caps.Effective {
+			continue
+		}
+		changed := bytes.Clone(r.Value)
+		if r.Key == schily {
+			changed[0] &^= 1
+		} else {
+			b := bytes.Clone(old)
+			b[0] &^= 1
+			copy(changed, base64.RawStdEncoding.EncodeToString(b))
+		}
+		out = append(out, difference(c.entry.Offset+int64(r.At), r.Value, changed))
+	}
+	return out, nil
+}
+
+// difference returns the edit that makes old at an offset new, without what the
+// two begin and end with alike.
+func difference(offset int64, old, changed []byte) edit {
+	n := 0
+	for n < len(old) && n < len(changed) && old[n] == changed[n] {
+		n++
+	}
+	old, changed = old[n:], changed[n:]
+	tail := 0
+	for tail < len(old) && tail < len(changed) && old[len(old)-1-tail] == changed[len(changed)-1-tail] {
+		tail++
+	}
+	return edit{offset + int64(n), old[:len(old)-tail], changed[:len(changed)-tail]}
+}

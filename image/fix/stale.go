@@ -1,0 +1,137 @@
+package fix
+
+import (
+	"strings"
+
+	"github.com/capwise/capwise/image/internal/rawjson"
+)
+
+// keepReachable finds out which old files something still refers to: another tag,
+// or an image that is not changed.
+func (f *fixer) keepReachable(changes []change) {
+	r := reach{f: f, blobs: map[string]bool{}, names: map[string]bool{}}
+	if f.index != nil {
+		r.document(f.index.now)
+	}
+	if f.docker != nil {
+		if v, err := rawjson.Parse(f.docker.now); err == nil {
+			for _, m := range v.Elements {
+				r.name(m.Get("Config").Text())
+				for _, l := range m.Get("Layers").List() {
+					r.name(l.Text())
+				}
+			}
+		}
+	}
+	for i, c := range changes {
+		changes[i].keep = c.new != c.old && (r.blobs[c.old] || r.names[c.old])
+	}
+}
+
+// reach follows descriptors.
+type reach struct {
+	f     *fixer
+	blobs map[string]bool
+	names map[string]bool
+}
+
+func (r *reach) name(name string) {
+	r.names[name] = true
+	if file, err := r.f.store.open(name); err == nil {
+		r.names[file.name] = true
+	}
+}
+
+func (r *reach) document(raw []byte) {
+	v, err := rawjson.Parse(raw)
+	if err != nil {
+		return // not one that refers to anything
+	}
+	for _, list := range []string{"layers", "blobs"} {
+		for _, d := range v.Get(list).List() {
+			r.blob(d)
+		}
+	}
+	r.blob(v.Get("config"))
+	for _, d := range v.Get("manifests").List() {
+		if name := r.blob(d); name != "" {
+			r.follow(name)
+		}
+	}
+}
+
+// blob notes what a descriptor refers to. It returns its name the first time.
+func (r *reach) blob(d *rawjson.Value) string {
+	name, err := blobName(d.Get("digest").Text())
+	if err != nil || r.blobs[name] {
+		return ""
+	}
+	r.blobs[name] = true
+	return name
+}
+
+func (r *reach) follow(name string) {
+	for _, doc := range r.f.docs {
+		if now, err := blobName(doc.nowDigest); err == nil && now == name {
+			r.document(doc.now)
+			return
+		}
+	}
+	if doc, err := r.f.document(name, ""); err == nil {
+		r.document(doc.raw)
+	}
+}
+
+// findStale names what was made for manifests that now have another digest:
+// signatures, attestations and other referrers.
+func (f *fixer) findStale() {
+	gone := map[string]string{}
+	for _, doc := range f.docs {
+		if doc.changed() && doc != f.index && doc != f.docker {
+			gone[doc.digest] = doc.nowDigest
+		}
+	}
+	if len(gone) > 0 {
+		f.staleIn(f.index, gone, map[*document]bool{})
+	}
+}
+
+func (f *fixer) staleIn(doc *document, gone map[string]string, seen map[*document]bool) {
+	if seen[doc] {
+		return
+	}
+	seen[doc] = true
+	for _, d := range doc.value.Get("manifests").List() {
+		digest := d.Get("digest").Text()
+		annotations := d.Get("annotations")
+		tag := annotations.Get(refName).Text()
+		for old := range gone {
+			if strings.Contains(tag, strings.Replace(old, ":", "-", 1)) {
+				f.warn("%s is about %s, which is replaced: sign or attest %s anew", tag, old, gone[old])
+			}
+		}
+		if subject := annotations.Get("vnd.docker.reference.digest").Text(); gone[subject] != "" {
+			f.warn("%s %s is about %s, which is replaced by %s", annotations.Get("vnd.docker.reference.type").Text(), digest, subject, gone[subject])
+		}
+		name, err := blobName(digest)
+		if err != nil {
+			continue
+		}
+		child, err := f.document(name, "")
+		if err != nil {
+			continue // it is not there, or is no document
+		}
+		if subject := child.value.Get("subject").Get("digest").Text(); gone[subject] != "" {
+			f.warn("referrer %s (%s) is about %s, which is replaced by %s", digest, child.kind(), subject, gone[subject])
+		}
+		f.staleIn(child, gone, seen)
+	}
+}
+
+// kind is what a referrer says that it is.
+func (d *document) kind() string {
+	if t := d.value.Get("artifactType").Text(); t != "" {
+		return t
+	}
+	return d.value.Get("config").Get("mediaType").Text()
+}
