@@ -34,21 +34,21 @@ type inflater struct {
 	literals *literalTable
 	offsets  *offsetTable
 	own      fixed  // room for the tables of the block
-	win      []byte // what was decoded, and the window before it
+	win      *[limit + slack]byte // what was decoded, and the window before it
 	w        int    // end of what is in win
 	from     int    // beginning of what matches may refer to
 	total    int64  // bytes decoded
 }
 
 func newInflater(in *input) *inflater {
-	return &inflater{in: in, win: make([]byte, limit+slack)}
+	return &inflater{in: in, win: new([limit + slack]byte)}
 }
 
 // reset begins a stream at the input's position, total bytes into its content
 // and with the window before.
 func (f *inflater) reset(window []byte, total int64) {
 	f.state, f.final, f.from = atBlock, false, 0
-	f.w = copy(f.win, window)
+	f.w = copy(f.win[:], window)
 	f.total = total
 }
 
@@ -64,7 +64,7 @@ func (f *inflater) corrupt(what string) error {
 // there is enough. It returns what it decoded; the next step overwrites it.
 func (f *inflater) step() ([]byte, error) {
 	if f.w >= limit {
-		kept := copy(f.win, f.win[f.w-windowSize:f.w])
+		kept := copy(f.win[:], f.win[f.w-windowSize:f.w])
 		f.from = max(0, f.from-(f.w-windowSize))
 		f.w = kept
 	}
@@ -267,14 +267,12 @@ func (f *inflater) decode() (done bool, fault string, err error) {
 	in, win, w := f.in, f.win, f.w
 	literals, offsets := f.literals, f.offsets
 	bb, nb, pos, buf, safe := in.bits, in.n, in.pos, in.buf, in.safe()
-	defer func() {
-		in.bits, in.n, in.pos = bb&(1<<nb-1), nb, pos
-		f.w = w
-	}()
+loop:
 	for w < limit {
 		if pos > safe {
 			in.bits, in.n, in.pos = bb&(1<<nb-1), nb, pos
 			if err := in.fill(); err != nil {
+				f.w = w
 				return false, "", err
 			}
 			bb, pos, safe = in.bits, in.pos, in.safe()
@@ -319,10 +317,12 @@ func (f *inflater) decode() (done bool, fault string, err error) {
 			if e&isEnd != 0 {
 				bb >>= e & 15
 				nb -= uint(e & 15)
-				return true, "", nil
+				done = true
+				break loop
 			}
 			if e&isSpecial != 0 {
-				return false, faultCode, nil
+				fault = faultCode
+				break loop
 			}
 		}
 		bb >>= e & 15
@@ -340,7 +340,8 @@ func (f *inflater) decode() (done bool, fault string, err error) {
 				e = offsets[(e>>16+uint32(bb)&(1<<(e>>8&31)-1))&(offsetSize-1)]
 			}
 			if e&isSpecial != 0 {
-				return false, faultCode, nil
+				fault = faultCode
+				break loop
 			}
 		}
 		bb >>= e & 15
@@ -351,17 +352,20 @@ func (f *inflater) decode() (done bool, fault string, err error) {
 		nb -= uint(extra)
 
 		if distance > w-f.from {
-			return false, faultMatch, nil
+			fault = faultMatch
+			break loop
 		}
 		repeat(win, w, distance, length)
 		w += length
 	}
-	return false, "", nil
+	in.bits, in.n, in.pos = bb&(1<<nb-1), nb, pos
+	f.w = w
+	return done, fault, nil
 }
 
 // repeat writes length bytes at w, from distance before. It may write up to
 // seven bytes more.
-func repeat(win []byte, w, distance, length int) {
+func repeat(win *[limit + slack]byte, w, distance, length int) {
 	from := w - distance
 	switch {
 	case distance >= length && length > 24:

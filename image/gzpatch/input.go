@@ -22,7 +22,7 @@ var ErrFormat = errors.New("not a valid gzip stream")
 type input struct {
 	src  io.ReaderAt
 	size int64
-	buf  []byte
+	buf  *[inputSize + padding]byte
 	base int64 // offset of buf[0] in the stream
 	pos  int
 	end  int    // behind the last byte in buf, padding included
@@ -32,7 +32,7 @@ type input struct {
 }
 
 func newInput(src io.ReaderAt, size int64) *input {
-	return &input{src: src, size: size, buf: make([]byte, inputSize+padding)}
+	return &input{src: src, size: size, buf: new([inputSize + padding]byte)}
 }
 
 // position is the number of bits that were used.
@@ -60,7 +60,7 @@ func (in *input) fill() error {
 		return in.truncated()
 	}
 	// The stream may have been padded into by at most a word, never past end.
-	kept := copy(in.buf, in.buf[in.pos:in.end])
+	kept := copy(in.buf[:], in.buf[in.pos:in.end])
 	in.base += int64(in.pos)
 	in.pos, in.end = 0, kept
 	want := min(int64(inputSize-kept), in.size-in.base-int64(kept))
