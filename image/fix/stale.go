@@ -1,6 +1,7 @@
 package fix
 
 import (
+	"path"
 	"strings"
 
 	"github.com/capwise/capwise/image/internal/rawjson"
@@ -36,10 +37,7 @@ type reach struct {
 }
 
 func (r *reach) name(name string) {
-	r.names[name] = true
-	if file, err := r.f.store.open(name); err == nil {
-		r.names[file.name] = true
-	}
+	r.names[path.Clean(name)] = true // a link to a file leads to the new one
 }
 
 func (r *reach) document(raw []byte) {

@@ -33,11 +33,11 @@ type inflater struct {
 	stored   int  // bytes left of a stored block
 	literals *literalTable
 	offsets  *offsetTable
-	own      fixed  // room for the tables of the block
+	own      fixed                // room for the tables of the block
 	win      *[limit + slack]byte // what was decoded, and the window before it
-	w        int    // end of what is in win
-	from     int    // beginning of what matches may refer to
-	total    int64  // bytes decoded
+	w        int                  // end of what is in win
+	from     int                  // beginning of what matches may refer to
+	total    int64                // bytes decoded
 }
 
 func newInflater(in *input) *inflater {

@@ -1,0 +1,414 @@
+package fix
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// layersForTest are a base and an application, with everything that hides a
+// file, or shows it under another name.
+func layersForTest(t testing.TB) [][]byte {
+	return [][]byte{
+		tarOf(t,
+			fileSpec{name: "bin/"}, fileSpec{name: "bin/lib", size: 400_000},
+			fileSpec{name: "bin/hidden", caps: effectiveCaps, size: 100}, // removed above
+			fileSpec{name: "bin/again", caps: effectiveCaps, size: 100},  // replaced above
+			fileSpec{name: "opt/"}, fileSpec{name: "opt/old", caps: effectiveCaps, size: 9},
+			fileSpec{name: "bin/kept", caps: effectiveCaps, size: 70_000},
+			fileSpec{name: "gone/a", caps: effectiveCaps, size: 1}, // seen through a hard link
+			fileSpec{name: "late", caps: effectiveCaps, size: 3}, fileSpec{name: "late", size: 4},
+		),
+		tarOf(t,
+			fileSpec{name: "usr/bin/app", caps: effectiveCaps, size: 900_000, records: map[string]string{"SCHILY.xattr.user.x": "y"}},
+			fileSpec{name: "usr/bin/both", caps: effectiveCaps, libarchive: effectiveCaps, size: 10},
+			fileSpec{name: "usr/bin/bsd", libarchive: effectiveCaps, size: 10},
+			fileSpec{name: "usr/bin/foreign", caps: foreignCaps, size: 600},
+			fileSpec{name: "usr/bin/right", caps: permittedCaps, size: 600},
+			fileSpec{name: "usr/bin/link", hard: "usr/bin/app", caps: effectiveCaps},
+			fileSpec{name: "bin/.wh.hidden"}, fileSpec{name: "bin/again", size: 5}, fileSpec{name: "opt/.wh..wh..opq"},
+			fileSpec{name: "held", hard: "gone/a"}, fileSpec{name: "gone/.wh.a"},
+		),
+	}
+}
+
+// seen are the files that a fix has to change, with the bytes that differ.
+var seen = map[string]int64{
+	"/bin/kept": 1, "/gone/a": 1, "/usr/bin/app": 1, "/usr/bin/both": 2, "/usr/bin/bsd": 1, "/usr/bin/foreign": 1, "/usr/bin/link": 1,
+}
+
+func kinds(t testing.TB, c compression) map[string]*fixture {
+	layout, archive, docker := newFixture(t), newFixture(t), newFixture(t)
+	for _, f := range []*fixture{layout, archive} {
+		inner := f.blob(typeIndex, f.json(object{"schemaVersion": 2, "manifests": []object{
+			f.image("amd64", c, layersForTest(t)...), f.image("arm64", c, layersForTest(t)[1], layersForTest(t)[0]),
+		}}))
+		inner["annotations"] = object{refName: "v1"}
+		f.layout(inner)
+	}
+	docker.docker(c, layersForTest(t)...)
+	return map[string]*fixture{"oci": layout, "oci-archive": archive, "docker-archive": docker}
+}
+
+// TestPermitted changes images of all kinds: only the bits differ, every digest
+// is right, what need not change is the same, and a second run changes nothing.
+func TestPermitted(t *testing.T) {
+	for _, c := range []compression{plain, gzipped, zstded} {
+		for kind, f := range kinds(t, c) {
+			t.Run(kind+" "+string(c), func(t *testing.T) {
+				target := f.write(kind)
+				before := contents(t, target)
+				old := checkDigests(t, before)
+				out := kind + ":" + filepath.Join(t.TempDir(), "out")
+				report, err := Run(target, Options{Mode: Permitted, Out: out})
+				if err != nil {
+					t.Fatal(err)
+				}
+				sameFiles(t, before, contents(t, target))
+				after := contents(t, out)
+				now := checkDigests(t, after)
+				// In the second image of a layout the layers lie the other way round,
+				// and more of them is seen.
+				if kind == "docker-archive" {
+					checkReport(t, report)
+					if n := differing(t, old[0], now[0]) + differing(t, old[1], now[1]); n != 8 {
+						t.Errorf("%d bytes differ, want 8", n)
+					}
+				}
+				checkKept(t, before, after, report)
+				again, err := Run(out, Options{Mode: Permitted})
+				if err != nil || len(again.Files) > 0 || len(again.Blobs) > 0 {
+					t.Errorf("a second run: %+v, %v", again, err)
+				}
+				sameFiles(t, after, contents(t, out))
+				if _, err := Run(target, Options{Mode: Permitted}); err != nil {
+					t.Fatal(err)
+				}
+				sameFiles(t, after, contents(t, target)) // in place is the same
+			})
+		}
+	}
+}
+
+func checkReport(t *testing.T, r *Report) {
+	t.Helper()
+	got := map[string]int64{}
+	for _, f := range r.Files {
+		got[f.Path] = f.Bytes
+		if !strings.HasSuffix(strings.Split(f.New, " ")[0], "=p") {
+			t.Errorf("%s becomes %q", f.Path, f.New)
+		}
+	}
+	if fmt.Sprint(got) != fmt.Sprint(seen) {
+		t.Errorf("changed %v, want %v", got, seen)
+	}
+}
+
+// checkKept holds that files that the report does not name are the same, and that
+// the documents differ in digests and sizes only.
+func checkKept(t *testing.T, before, after map[string][]byte, r *Report) {
+	t.Helper()
+	names := map[string]string{indexFile: indexFile, dockerFile: dockerFile}
+	for _, b := range r.Blobs {
+		for name := range before {
+			for _, d := range [][2]string{{b.Old, b.New}, {b.OldDiffID, b.NewDiffID}} {
+				if d[0] != "" && strings.Contains(name, hexOf(d[0])) {
+					names[name] = strings.ReplaceAll(name, hexOf(d[0]), hexOf(d[1]))
+				}
+			}
+		}
+	}
+	for name, b := range before {
+		to := names[name]
+		if to == "" {
+			to = name
+		}
+		now := after[to]
+		if names[name] == "" && !bytes.Equal(b, now) && !bytes.HasPrefix(b, []byte("-> ")) {
+			t.Errorf("%s is changed", name)
+		}
+		if b[0] == '{' || b[0] == '[' {
+			mask := func(b []byte) string { return string(maskDigests(b)) }
+			if mask(b) != mask(now) {
+				t.Errorf("%s: more than digests and sizes differ:\n%s\n%s", name, b, now)
+			}
+		}
+	}
+	if len(before) != len(after) {
+		t.Errorf("%d files became %d", len(before), len(after))
+	}
+}
+
+// maskDigests blots out what may differ.
+func maskDigests(b []byte) []byte {
+	b = digestPattern.ReplaceAll(b, []byte("DIGEST"))
+	return sizePattern.ReplaceAll(b, []byte(`"size":N`))
+}
+
+func sameFiles(t *testing.T, a, b map[string][]byte) {
+	t.Helper()
+	for name := range a {
+		if !bytes.Equal(a[name], b[name]) {
+			t.Errorf("%s is changed", name)
+		}
+	}
+	if len(a) != len(b) {
+		t.Errorf("%d files became %d", len(a), len(b))
+	}
+}
+
+// TestStrip removes the attribute and nothing else.
+func TestStrip(t *testing.T) {
+	for _, c := range []compression{plain, gzipped, zstded} {
+		f := newFixture(t)
+		f.docker(c, layersForTest(t)...)
+		target := f.write("docker-archive")
+		report, err := Run(target, Options{Mode: Strip, Files: []string{"usr/bin/app", "/usr/bin/bsd"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		now := checkDigests(t, contents(t, target))
+		if len(report.Files) != 3 { // one is a hard link to another
+			t.Errorf("%s: %+v", c, report.Files)
+		}
+		files := layersForTest(t)
+		want := tarOf(t,
+			fileSpec{name: "usr/bin/app", size: 900_000, records: map[string]string{"SCHILY.xattr.user.x": "y"}})
+		if got := now[1][:len(want)-1024]; !bytes.Equal(got, want[:len(want)-1024]) {
+			t.Errorf("%s: the layer does not begin with the stripped entry", c)
+		}
+		if !bytes.Equal(now[0], files[0]) {
+			t.Errorf("%s: the other layer is changed", c)
+		}
+	}
+}
+
+// TestDryRun holds that a dry run foretells the very digests, and writes nothing.
+func TestDryRun(t *testing.T) {
+	for kind, f := range kinds(t, gzipped) {
+		target := f.write(kind)
+		before := contents(t, target)
+		dry, err := Run(target, Options{Mode: Permitted, DryRun: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameFiles(t, before, contents(t, target))
+		real, err := Run(target, Options{Mode: Permitted})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fmt.Sprint(dry.Blobs) != fmt.Sprint(real.Blobs) || fmt.Sprint(dry.Files) != fmt.Sprint(real.Files) {
+			t.Errorf("%s: foretold %+v, did %+v", kind, dry, real)
+		}
+	}
+}
+
+// TestTag changes one of two tags that share a layer: the other stays whole.
+func TestTag(t *testing.T) {
+	for _, kind := range []string{"oci", "oci-archive"} {
+		f := newFixture(t)
+		one, two := f.image("amd64", gzipped, layersForTest(t)...), f.image("arm64", gzipped, layersForTest(t)...)
+		one["annotations"], two["annotations"] = object{refName: "one"}, object{refName: "two"}
+		f.layout(one, two)
+		target := f.write(kind)
+		before := contents(t, target)
+		if _, err := Run(target+":one", Options{Mode: Permitted}); err != nil {
+			t.Fatal(err)
+		}
+		after := contents(t, target)
+		checkDigests(t, after)
+		for name := range before {
+			if name != indexFile && after[name] == nil && !strings.Contains(string(before[indexFile]), name[len("blobs/sha256/"):]) {
+				if !bytes.Contains(before[name], []byte(`"amd64"`)) {
+					t.Errorf("%s: %s is gone, and the other tag needs it", kind, name)
+				}
+			}
+		}
+		if _, err := Run(target+":none", Options{Mode: Permitted}); err == nil || !strings.Contains(err.Error(), `no tag "none"`) {
+			t.Errorf("a tag that is not there: %v", err)
+		}
+	}
+}
+
+// TestStale holds that what goes stale is dropped or named.
+func TestStale(t *testing.T) {
+	f := newFixture(t)
+	archives := layersForTest(t)
+	layer := f.blob(typeTar+"+gzip", compress(t, gzipped, archives[1]))
+	layer["annotations"] = object{"containerd.io/snapshot/stargz/toc.digest": "sha256:x", "mine": "stays"}
+	layer["urls"] = []string{"https://example.invalid/"}
+	image := f.blob(typeManifest, f.json(object{
+		"schemaVersion": 2, "layers": []object{layer}, "config": f.blob(typeConfig, f.config("amd64", archives[1])),
+	}))
+	digest := image["digest"].(string)
+	attestation := f.blob(typeManifest, f.json(object{"schemaVersion": 2, "layers": []object{f.blob("application/vnd.in-toto+json", []byte("{}"))}, "config": f.blob(typeConfig, []byte("{}"))}))
+	attestation["annotations"] = object{"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": digest}
+	signature := f.blob(typeManifest, f.json(object{"layers": []object{f.blob("application/vnd.dev.cosign.simplesigning.v1+json", []byte("{}"))}, "config": f.blob(typeConfig, []byte("{}"))}))
+	signature["annotations"] = object{refName: strings.Replace(digest, ":", "-", 1) + ".sig"}
+	referrer := f.blob(typeManifest, f.json(object{"artifactType": "application/spdx+json", "subject": image, "layers": []object{}, "config": f.blob("application/vnd.oci.empty.v1+json", []byte("{}"))}))
+	inner := f.blob(typeIndex, f.json(object{"manifests": []object{image, attestation}}))
+	f.layout(inner, signature, referrer)
+	target := f.write("oci")
+	r, err := Run(target, Options{Mode: Permitted})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkDigests(t, contents(t, target))
+	all := strings.Join(r.Warnings, "\n")
+	for _, want := range []string{
+		"annotation containerd.io/snapshot/stargz/toc.digest", "the descriptor's urls", ".sig is about " + digest,
+		"attestation-manifest " + attestation["digest"].(string), "referrer " + referrer["digest"].(string) + " (application/spdx+json)",
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no warning %q in\n%s", want, all)
+		}
+	}
+	for name, b := range contents(t, target) {
+		if bytes.Contains(b, []byte("toc.digest")) || bytes.Contains(b, []byte("example.invalid")) {
+			t.Errorf("%s still has what is stale", name)
+		}
+	}
+}
+
+// TestHostile holds that what is broken is refused with one line, and untouched.
+func TestHostile(t *testing.T) {
+	good := layersForTest(t)
+	stream := compress(t, gzipped, good[1])
+	bomb := tarOf(t, fileSpec{name: "a", size: 4})
+	copy(bomb[156:], "x")
+	for name, layer := range map[string][]byte{
+		"truncated gzip": stream[:len(stream)/2],
+		"wrong CRC":      append(bytes.Clone(stream[:len(stream)-8]), 1, 2, 3, 4, 5, 6, 7, 8),
+		"text":           bytes.Repeat([]byte("no archive "), 100),
+		"wrong checksum": bomb,
+		"other archive":  compress(t, gzipped, append(bytes.Clone(good[1]), make([]byte, 512)...)),
+	} {
+		f := newFixture(t)
+		f.docker(plain, good[0])
+		f.files[hexOf(digestBytes(good[0]))+".tar"] = layer
+		refused(t, name, f.write("docker-archive"), hexOf(digestBytes(good[0])))
+	}
+	for name, change := range map[string]func(*fixture){
+		"no JSON":          func(f *fixture) { f.files[indexFile] = []byte("{") },
+		"a blob is gone":   func(f *fixture) { delete(f.files, f.order[0]) },
+		"digest of a path": func(f *fixture) { f.layout(object{"digest": "sha256:../../../../etc/passwd", "size": 1}) },
+		"wrong size":       func(f *fixture) { d := f.image("amd64", plain, good...); d["size"] = 1; f.layout(d) },
+		"no manifests":     func(f *fixture) { f.files[indexFile] = []byte("[]") },
+		"other digest":     func(f *fixture) { f.files[f.order[2]] = []byte(`{"x":1}`) },
+		"too few diff IDs": func(f *fixture) {
+			c := f.blob(typeConfig, []byte(`{"rootfs":{"diff_ids":[]}}`))
+			f.layout(f.blob(typeManifest, f.json(object{"config": c, "layers": []object{f.blob(typeTar, good[0])}})))
+		},
+	} {
+		f := newFixture(t)
+		f.layout(f.image("amd64", gzipped, good...))
+		change(f)
+		refused(t, name, f.write("oci"), "")
+	}
+}
+
+func refused(t *testing.T, name, target, place string) {
+	t.Helper()
+	before := contents(t, target)
+	_, err := Run(target, Options{Mode: Permitted})
+	if err == nil || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), target+": ") || !strings.Contains(err.Error(), place) {
+		t.Errorf("%s: %v", name, err)
+	}
+	sameFiles(t, before, contents(t, target))
+}
+
+// TestFiles holds that --file limits, and that a name that no layer has is an
+// error.
+func TestFiles(t *testing.T) {
+	f := newFixture(t)
+	f.docker(gzipped, layersForTest(t)...)
+	target := f.write("docker-archive")
+	if _, err := Run(target, Options{Mode: Permitted, Files: []string{"/no/such"}}); err == nil {
+		t.Error("a file that is not there is taken")
+	}
+	r, err := Run(target, Options{Mode: Permitted, Files: []string{"bin/kept"}})
+	if err != nil || len(r.Files) != 1 || r.Files[0].Path != "/bin/kept" {
+		t.Errorf("%+v, %v", r, err)
+	}
+}
+
+// killed makes a copy of this test binary fix the target that it names.
+const killed = "CAPWISE_TEST_FIX"
+
+func TestMain(m *testing.M) {
+	if target := os.Getenv(killed); target != "" {
+		if _, err := Run(target, Options{Mode: Permitted}); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// TestKill kills the fix at all times. The target is then the old or the new, and
+// a second run makes it the new.
+func TestKill(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, f := range kinds(t, gzipped) {
+		target := f.write(kind)
+		if _, err := Run(target, Options{Mode: Permitted}); err != nil {
+			t.Fatal(err)
+		}
+		want := stateOf(t, target)
+		outcomes := map[bool]int{}
+		for i := range 40 {
+			target := f.write(kind)
+			old := stateOf(t, target)
+			cmd := exec.Command(self)
+			cmd.Env = append(os.Environ(), killed+"="+target)
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Duration(i) * 2 * time.Millisecond)
+			_ = cmd.Process.Kill() // it may have ended
+			_ = cmd.Wait()
+			state := stateOf(t, target)
+			if state != old && state != want {
+				t.Fatalf("%s: killed after %d ms, the target is neither old nor new", kind, 2*i)
+			}
+			checkDigests(t, contents(t, target))
+			outcomes[state == want]++
+			if _, err := Run(target, Options{Mode: Permitted}); err != nil || stateOf(t, target) != want {
+				t.Fatalf("%s: a second run: %v", kind, err)
+			}
+		}
+		t.Logf("%s: %d times old, %d times new", kind, outcomes[false], outcomes[true])
+	}
+}
+
+// stateOf is what a reader of the target comes to: of a layout, what the index
+// leads to.
+func stateOf(t *testing.T, target string) string {
+	t.Helper()
+	files := contents(t, target)
+	if strings.HasPrefix(target, "oci:") {
+		return digestBytes(files[indexFile])
+	}
+	names := []string{}
+	for name := range files {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	h := sha256.New()
+	for _, name := range names {
+		h.Write([]byte(name))
+		h.Write(files[name])
+	}
+	return sha256Of(h)
+}
