@@ -1,8 +1,12 @@
 package rootfs
 
 import (
+	"archive/tar"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -17,6 +21,7 @@ type Image struct {
 	Config scenario.ImageConfig
 	name   string
 	tree   tree
+	layers []v1.Layer
 }
 
 var _ scenario.Files = (*Image)(nil)
@@ -31,9 +36,9 @@ func New(img v1.Image, name string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Image{Config: programOf(config.Config), name: name, tree: tree{}}
+	out := &Image{Config: programOf(config.Config), name: name, tree: tree{}, layers: layers}
 	for i, l := range layers {
-		if err := out.tree.add(l); err != nil {
+		if err := out.tree.add(l, i); err != nil {
 			return nil, fmt.Errorf("layer %d of %d: %w", i+1, len(layers), err)
 		}
 	}
@@ -74,6 +79,58 @@ func (i *Image) Head(name string, n int) ([]byte, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	return e.head[:min(n, len(e.head))], nil
+}
+
+// Capable returns the files that carry the attribute security.capability, by
+// path, with its raw bytes.
+func (i *Image) Capable() map[string][]byte {
+	out := map[string][]byte{}
+	for name, e := range i.tree {
+		if e.caps != nil {
+			out[name] = e.caps
+		}
+	}
+	return out
+}
+
+// Open copies the content of a regular file out of its layer into a temporary
+// file, which is gone as soon as it is closed.
+func (i *Image) Open(name string) (_ *os.File, err error) {
+	_, e, err := i.tree.resolve(name)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	}
+	r, err := i.layers[e.layer].Uncompressed()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }() // opened for reading
+	archive := tar.NewReader(r)
+	for {
+		hdr, err := archive.Next()
+		if err != nil {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+		if hdr.Name == e.stored && hdr.Typeflag == tar.TypeReg {
+			return spool(archive)
+		}
+	}
+}
+
+// spool copies to a file that has no name any more.
+func spool(r io.Reader) (_ *os.File, err error) {
+	f, err := os.CreateTemp("", "capwise-file-")
+	if err != nil {
+		return nil, err
+	}
+	err = os.Remove(f.Name())
+	if err == nil {
+		_, err = io.Copy(f, r)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // resolve follows symbolic links to a file.

@@ -20,6 +20,8 @@ type entry struct {
 	link     string // target of a symbolic link
 	caps     []byte
 	head     []byte
+	layer    int    // which holds the content
+	stored   string // under which name
 }
 
 // tree holds the files by their absolute path.
@@ -33,13 +35,13 @@ const (
 
 // add puts a layer over what is there. Whiteouts concern the layers below
 // alone, wherever in the layer they stand.
-func (t tree) add(layer v1.Layer) error {
+func (t tree) add(layer v1.Layer, number int) error {
 	r, err := layer.Uncompressed()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = r.Close() }() // opened for reading
-	above, err := readLayer(r, t)
+	above, err := readLayer(r, t, number)
 	if err != nil {
 		return err
 	}
@@ -89,7 +91,7 @@ func (t tree) removeBelow(dir string) {
 
 // readLayer reads the entries of a layer. A hard link may lead to a file of a
 // layer below.
-func readLayer(r io.Reader, below tree) (tree, error) {
+func readLayer(r io.Reader, below tree, number int) (tree, error) {
 	layer := tree{}
 	archive := tar.NewReader(r)
 	for {
@@ -118,6 +120,7 @@ func readLayer(r io.Reader, below tree) (tree, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", hdr.Name, err)
 		}
+		e.layer, e.stored = number, hdr.Name
 		layer[name] = e
 	}
 }
