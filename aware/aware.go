@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"debug/buildinfo"
 	"debug/elf"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -54,7 +55,7 @@ var setters = []string{"golang.org/x/sys/unix.Capset", "github.com/moby/sys/capa
 func Detect(r io.ReaderAt) (Result, error) {
 	var magic [4]byte
 	if n, err := r.ReadAt(magic[:], 0); n < len(magic) {
-		if err != nil && err != io.EOF { //nolint:errorlint // an io.ReaderAt returns io.EOF itself
+		if err != nil && !errors.Is(err, io.EOF) {
 			return Result{}, err
 		}
 		return Result{Unknown, "too short for a program"}, nil
@@ -83,7 +84,7 @@ func detectGo(f *elf.File, r io.ReaderAt) (result Result, isGo bool, err error) 
 	case err != nil:
 		return Result{Unknown, fmt.Sprintf("a damaged Go program: %v", err)}, true, nil
 	case table == nil && infoErr != nil:
-		return Result{}, false, nil
+		return Result{}, false, nil //nolint:nilerr // not a Go program, which is no error
 	case table == nil:
 		return Result{Unknown, "a Go program (" + info.GoVersion + ") without its function table"}, true, nil
 	}

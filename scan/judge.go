@@ -67,7 +67,7 @@ type Finding struct {
 func Judge(attribute []byte, content io.ReaderAt) (Finding, error) {
 	caps, err := filecap.Parse(attribute)
 	if err != nil {
-		return Finding{Verdict: Malformed, Evidence: err.Error()}, nil
+		return Finding{Verdict: Malformed, Evidence: err.Error()}, nil //nolint:nilerr // that is the finding
 	}
 	f := Finding{Capabilities: caps.String()}
 	switch {

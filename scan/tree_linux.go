@@ -236,7 +236,7 @@ func (w *walker) child(d directory, name string) error {
 
 // noFiles is the magic numbers of file systems whose files are not programs
 // (<linux/magic.h>).
-var noFiles = map[int64]bool{
+var noFiles = map[uint32]bool{
 	0x9fa0: true, 0x62656572: true, 0x27e0eb: true, 0x63677270: true, 0x1cd1: true, 0x0187: true, 0x64626720: true,
 	0x74726163: true, 0xcafe4a11: true, 0x73636673: true, 0x6165676c: true, 0x19800202: true, 0xde5e81e4: true, 0x62656570: true,
 }
@@ -244,7 +244,7 @@ var noFiles = map[int64]bool{
 // holdsNoFiles reports whether the directory is the root of such a file system.
 func holdsNoFiles(fd int) bool {
 	var st syscall.Statfs_t
-	return syscall.Fstatfs(fd, &st) == nil && noFiles[int64(st.Type)]
+	return syscall.Fstatfs(fd, &st) == nil && noFiles[uint32(st.Type)]
 }
 
 // Attribute returns the raw attribute of one file; nil where it has none. It

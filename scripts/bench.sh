@@ -11,5 +11,8 @@ CGO_ENABLED=0 scripts/module.sh test/peers build -o "$PWD/.cache/bench" ./cmd/be
 echo "== the law, and explain on a manifest of 1,000 documents"
 scripts/module.sh . test -run '^$' -bench . ./law | grep Benchmark
 scripts/module.sh cmd/capwise test -run '^$' -bench . . | grep Benchmark
+echo "== scan of /usr beside getcap -r and filecap, milliseconds, median of 15 (warm cache)"
+scripts/capwise.sh .cache/capwise
+scripts/bench-scan.sh
 .cache/bench bind
 .cache/bench caddy bin/caddy .cache/upstream/caddy

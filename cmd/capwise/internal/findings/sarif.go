@@ -50,7 +50,7 @@ func (r *Report) WriteSARIF(w io.Writer) error {
 			text = f.Target + ": " + f.Path + ": " + f.Evidence
 		}
 		location := sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewSimpleArtifactLocation(uriOf(f.Path))).WithRegion(sarif.NewSimpleRegion(1, 1))
-		run.CreateResultForRule("capwise/"+string(f.Verdict)).WithLevel(level).WithMessage(sarif.NewTextMessage(text)).
+		run.CreateResultForRule("capwise/" + string(f.Verdict)).WithLevel(level).WithMessage(sarif.NewTextMessage(text)).
 			AddLocation(sarif.NewLocationWithPhysicalLocation(location)).
 			WithPartialFingerprints(map[string]string{"capwise/v1": fingerprint(f)})
 	}
