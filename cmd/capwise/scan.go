@@ -28,7 +28,9 @@ const scanLong = `Find the files that carry capabilities, and say what becomes o
   unknown               the file does not tell whether it raises
 
 A TARGET is a directory, a file, or an image: docker-archive:FILE, oci:DIR[:TAG],
-oci-archive:FILE[:TAG], docker:NAME, podman:NAME. Nothing is executed or changed.`
+oci-archive:FILE[:TAG], docker:NAME, podman:NAME, registry:NAME, or tar:FILE for the
+archive of a root file system. Of an image all platforms are looked at. Nothing is
+executed or changed.`
 
 const scanExamples = `  capwise scan /usr
   capwise scan --one-file-system --fail-on dumb,aware-but-effective /
@@ -101,11 +103,11 @@ func (s *scanner) options() ([]scan.Verdict, error) {
 }
 
 // imageKinds begins the references of images.
-var imageKinds = []string{"docker-archive:", "oci:", "oci-archive:", "docker:", "podman:"}
+var imageKinds = []string{"docker-archive:", "oci:", "oci-archive:", "tar:", "docker:", "podman:", "registry:"}
 
 func (s *scanner) target(target string) error {
 	if slices.ContainsFunc(imageKinds, func(kind string) bool { return strings.HasPrefix(target, kind) }) {
-		return s.image(target)
+		return s.images(target)
 	}
 	info, err := os.Lstat(target)
 	if err != nil {
@@ -158,37 +160,35 @@ func (s *scanner) file(path string) error {
 	return nil
 }
 
-func (s *scanner) image(reference string) error {
-	img, err := rootfs.Open(reference)
+func (s *scanner) images(reference string) (err error) {
+	images, err := rootfs.OpenAll(reference)
 	if err != nil {
 		return err
 	}
+	for _, img := range images {
+		err = errors.Join(err, s.image(img), img.Close())
+	}
+	return err
+}
+
+func (s *scanner) image(img *rootfs.Image) error {
 	start := scenario.Start{}
 	scenario.Resolve(&start, img, img.Config, scenario.Given{})
 	about, said := scan.JudgeStart(&start)
 	for path, attribute := range img.Capable() {
-		f, err := judgeInside(img, path, attribute)
+		f, err := scan.Judge(attribute, img.Content(path))
 		if err != nil {
-			return fmt.Errorf("%s: %w", reference, err)
+			return fmt.Errorf("%s: %s: %w", img.Name(), path, err)
 		}
-		f.Target, f.Path = reference, path
+		f.Target, f.Path = img.Name(), path
 		if said && about.Path == path {
 			f.Warning = about.Warning
 		}
 		s.add(f)
 	}
 	if said && about.Verdict == scan.Lost {
-		about.Target = reference
+		about.Target = img.Name()
 		s.add(about)
 	}
 	return nil
-}
-
-func judgeInside(img *rootfs.Image, path string, attribute []byte) (_ scan.Finding, err error) {
-	content, err := img.Open(path)
-	if err != nil {
-		return scan.Finding{}, err
-	}
-	defer func() { err = errors.Join(err, content.Close()) }()
-	return scan.Judge(attribute, content)
 }

@@ -1,7 +1,6 @@
 package rootfs
 
 import (
-	"archive/tar"
 	"errors"
 	"fmt"
 	"io"
@@ -21,13 +20,15 @@ type Image struct {
 	Config scenario.ImageConfig
 	name   string
 	tree   tree
-	layers []v1.Layer
 }
 
 var _ scenario.Files = (*Image)(nil)
 
 // New reads the layers of an image. The name is for messages.
-func New(img v1.Image, name string) (*Image, error) {
+func New(img v1.Image, name string) (*Image, error) { return read(img, name, false) }
+
+// read is New; keep says that the contents of files with the attribute are kept.
+func read(img v1.Image, name string, keep bool) (*Image, error) {
 	config, err := img.ConfigFile()
 	if err != nil {
 		return nil, err
@@ -36,10 +37,11 @@ func New(img v1.Image, name string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Image{Config: programOf(config.Config), name: name, tree: tree{}, layers: layers}
+	out := &Image{Config: programOf(config.Config), name: name, tree: tree{}}
 	for i, l := range layers {
-		if err := out.tree.add(l, i); err != nil {
-			return nil, fmt.Errorf("layer %d of %d: %w", i+1, len(layers), err)
+		if err := out.tree.add(l, keep); err != nil {
+			err = fmt.Errorf("layer %d of %d: %w", i+1, len(layers), err)
+			return nil, errors.Join(err, out.Close())
 		}
 	}
 	return out, nil
@@ -58,6 +60,9 @@ func programOf(c v1.Config) scenario.ImageConfig {
 	slices.Sort(out.Exposed)
 	return out
 }
+
+// Name is what the image was opened by, with its platform where there are several.
+func (i *Image) Name() string { return i.name }
 
 // String implements [scenario.Files].
 func (i *Image) String() string { return "image " + i.name }
@@ -93,28 +98,25 @@ func (i *Image) Capable() map[string][]byte {
 	return out
 }
 
-// Open copies the content of a regular file out of its layer into a temporary
-// file, which is gone as soon as it is closed.
-func (i *Image) Open(name string) (_ *os.File, err error) {
-	_, e, err := i.tree.resolve(name)
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+// Content returns the content of a file with the attribute, of an image that
+// [OpenAll] has opened; nil otherwise.
+func (i *Image) Content(name string) io.ReaderAt {
+	if _, e, err := i.tree.resolve(name); err == nil && e.content != nil {
+		return e.content
 	}
-	r, err := i.layers[e.layer].Uncompressed()
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = r.Close() }() // opened for reading
-	archive := tar.NewReader(r)
-	for {
-		hdr, err := archive.Next()
-		if err != nil {
-			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
-		}
-		if hdr.Name == e.stored && hdr.Typeflag == tar.TypeReg {
-			return spool(archive)
+	return nil
+}
+
+// Close gives the contents back.
+func (i *Image) Close() error {
+	var errs []error
+	for _, e := range i.tree {
+		if e.content != nil {
+			errs = append(errs, e.content.Close())
+			e.content = nil // a hard link has the same
 		}
 	}
+	return errors.Join(errs...)
 }
 
 // spool copies to a file that has no name any more.
