@@ -2,6 +2,7 @@ package sys
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"syscall"
 	"unsafe"
@@ -61,7 +62,7 @@ func NextDirent(buf []byte) (d Dirent, rest []byte, err error) {
 	if len(buf) < fixed+1 {
 		return Dirent{}, nil, errors.New("getdents64: a truncated entry")
 	}
-	length := int(*(*uint16)(unsafe.Pointer(&buf[16])))
+	length := int(binary.NativeEndian.Uint16(buf[16:]))
 	if length < fixed+1 || length > len(buf) {
 		return Dirent{}, nil, errors.New("getdents64: an entry of no sense")
 	}
