@@ -59,6 +59,6 @@ Exit codes: 0 fine, 1 could not do it, 2 the answer is "it would fail".`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newExplain(), newDoctor(), newDemo(), newFix())
+	root.AddCommand(newExplain(), newDoctor(), newDemo(), newScan(), newFix())
 	return root
 }

@@ -3,6 +3,7 @@ package splice
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"sort"
 )
@@ -49,7 +50,7 @@ func (f *File) ReadAt(p []byte, at int64) (int, error) {
 		got, err := q.src.ReadAt(p[n:n+int(want)], q.at+from)
 		n += got
 		if int64(got) < want {
-			if err == nil || err == io.EOF { //nolint:errorlint // io.ReaderAt returns io.EOF itself
+			if err == nil || errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return n, err
