@@ -187,7 +187,27 @@ func skipHeader(in *input) error {
 		}
 	}
 	if flags&flagHeaderCRC != 0 {
-		return skip(in, 2)
+		return checkHeader(in, at)
+	}
+	return nil
+}
+
+// checkHeader reads the CRC of a header that begins at the given byte. Few
+// decoders look at it; those of Go do.
+func checkHeader(in *input, at int64) error {
+	header := make([]byte, in.position()/8-at)
+	if _, err := in.src.ReadAt(header, at); err != nil {
+		return err
+	}
+	want := uint16(crc32.ChecksumIEEE(header))
+	for _, half := range []byte{byte(want), byte(want >> 8)} {
+		b, err := in.byte()
+		if err != nil {
+			return err
+		}
+		if b != half {
+			return fmt.Errorf("%w: byte %d: wrong CRC of the gzip header", ErrFormat, at)
+		}
 	}
 	return nil
 }
@@ -215,11 +235,16 @@ func skip(in *input, n int) error {
 	return nil
 }
 
+// maxText is how long a name or comment may be, with its zero byte: as long as
+// compress/gzip takes.
+const maxText = 512
+
 func skipText(in *input) error {
-	for {
+	for range maxText {
 		b, err := in.byte()
 		if err != nil || b == 0 {
 			return err
 		}
 	}
+	return fmt.Errorf("%w: byte %d: a name or comment of more than %d bytes", ErrFormat, in.position()/8, maxText)
 }
