@@ -121,7 +121,7 @@ func howText(c fix.BlobChange) string {
 	case c.How == "":
 		return ""
 	case c.Encoded > 0:
-		return fmt.Sprintf("; %s: %d bytes of its content are compressed again", c.How, c.Encoded)
+		return fmt.Sprintf("; %s: %d bytes of its content are encoded again", c.How, c.Encoded)
 	default:
 		return "; " + c.How
 	}

@@ -86,7 +86,7 @@ type BlobChange struct {
 	NewDiffID string `json:"new_diff_id,omitempty"`
 	// How a layer came about: edited (uncompressed), patched or recompressed.
 	How string `json:"how,omitempty"`
-	// Encoded is how many bytes of its content were compressed again.
+	// Encoded is how many bytes of its content a patch encoded again.
 	Encoded int64 `json:"encoded,omitempty"`
 }
 

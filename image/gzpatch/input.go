@@ -106,6 +106,24 @@ func (in *input) take(count uint) (uint32, error) {
 	return v, nil
 }
 
+// code reads a code and returns its entry of the table.
+func (in *input) code(table []uint32, first uint) (uint32, error) {
+	v, err := in.take(maxLength)
+	if err != nil {
+		return 0, err
+	}
+	e := table[v&(1<<first-1)]
+	used := uint(e & 15)
+	if e&isSpecial != 0 && e&isSecond != 0 {
+		e = table[e>>16+v>>first&(1<<(e>>8&31)-1)]
+		used += uint(e & 15)
+	}
+	// The bits that the code did not need go back.
+	in.bits = in.bits<<(maxLength-used) | uint64(v>>used)
+	in.n += maxLength - used
+	return e, nil
+}
+
 // align drops the rest of a byte that was begun.
 func (in *input) align() {
 	in.bits >>= in.n & 7

@@ -3,8 +3,8 @@
 //
 // A deflate stream is a sequence of blocks, and a block refers to no more than
 // 32 KiB of content before it. So only the blocks from the one that holds a
-// change to the first that begins 32 KiB or more behind it are encoded again.
-// Blocks of no content bring what follows to the bit of a byte at which it
+// change to the first that begins 32 KiB or more behind it are encoded again, if
+// possible with the codes and matches that they have. Blocks of no content bring what follows to the bit of a byte at which it
 // stood before; it is then copied byte for byte.
 //
 // [Reader] inflates a stream and remembers where blocks begin; [Patch] returns
@@ -272,29 +272,37 @@ func (p *patcher) writeRegion(r *region) error {
 		return err
 	}
 	w := newBitWriter(first, uint(r.begin%8))
-	if w.phase() != 0 {
-		w.storedNothing()
-	}
-	b := bytes.NewBuffer(w.bytes)
-	if err := compress(b, r); err != nil {
+	ok, err := p.recode(w, r)
+	if err != nil {
 		return err
+	}
+	if !ok {
+		w = newBitWriter(first, uint(r.begin%8))
+		if err := compress(w, r); err != nil {
+			return err
+		}
 	}
 	p.copied, p.begun, p.phase = (r.end+7)/8, 0, 0
 	if phase := uint(r.end % 8); phase != 0 && !r.final {
 		// The next block stands in the byte in which the last one ended.
-		w = newBitWriter(0, 0)
 		w.padTo(phase)
 		last := len(w.bytes) - 1
 		p.copied, p.begun, p.phase = r.end/8, w.bytes[last], phase
-		b.Write(w.bytes[:last])
+		w.bytes = w.bytes[:last]
+	} else if !r.final {
+		w.padTo(0)
 	}
-	p.out.AddBytes(b.Bytes())
+	p.out.AddBytes(w.bytes)
 	p.out.Encoded += int64(len(r.text))
 	return nil
 }
 
-// compress writes the blocks of a region, which end at a byte.
-func compress(b *bytes.Buffer, r *region) error {
+// compress writes the blocks of a region anew. They begin and end at a byte.
+func compress(w *bitWriter, r *region) error {
+	if w.phase() != 0 {
+		w.storedNothing()
+	}
+	b := bytes.NewBuffer(w.bytes)
 	c, err := flate.NewWriterDict(b, flate.BestCompression, r.window)
 	if err != nil {
 		return err
@@ -302,10 +310,13 @@ func compress(b *bytes.Buffer, r *region) error {
 	if _, err := c.Write(r.text); err != nil {
 		return err
 	}
+	end := c.Flush
 	if r.final {
-		return c.Close()
+		end = c.Close
 	}
-	return c.Flush()
+	err = end()
+	w.bytes, w.free = b.Bytes(), 0
+	return err
 }
 
 // checksum computes the CRC-32 and length of a member's new content from those

@@ -1,6 +1,7 @@
 package gzpatch
 
 import (
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -61,16 +62,43 @@ func (r *Reader) Index() *Index { return &r.index }
 // Read implements [io.Reader]. Errors that the stream is to blame for wrap
 // [ErrFormat].
 func (r *Reader) Read(p []byte) (int, error) {
+	if err := r.more(); err != nil {
+		return 0, err
+	}
+	n := copy(p, r.ready)
+	r.ready = r.ready[n:]
+	return n, nil
+}
+
+// more makes sure that something is ready, or returns why nothing is.
+func (r *Reader) more() error {
 	for len(r.ready) == 0 && r.err == nil {
 		r.ready, r.err = r.next()
 		r.crc = crc32.Update(r.crc, crc32.IEEETable, r.ready)
 	}
 	if len(r.ready) == 0 {
-		return 0, r.err
+		return r.err
 	}
-	n := copy(p, r.ready)
-	r.ready = r.ready[n:]
-	return n, nil
+	return nil
+}
+
+// WriteTo implements [io.WriterTo]: what is decoded is not copied on the way.
+func (r *Reader) WriteTo(w io.Writer) (int64, error) {
+	total := int64(0)
+	for {
+		switch err := r.more(); {
+		case errors.Is(err, io.EOF):
+			return total, nil
+		case err != nil:
+			return total, err
+		}
+		n, err := w.Write(r.ready)
+		total += int64(n)
+		r.ready = r.ready[n:]
+		if err != nil {
+			return total, err
+		}
+	}
 }
 
 func (r *Reader) next() ([]byte, error) {
