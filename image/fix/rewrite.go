@@ -229,7 +229,7 @@ func (s *substitute) Write(p []byte) (int, error) {
 	return n, err
 }
 
-const pieceSize = 256 << 10
+const pieceSize = 128 << 10
 
 func digestOf(r io.ReaderAt, size int64) (string, error) {
 	h := sha256.New()
@@ -245,8 +245,12 @@ type hasher struct {
 	sum        chan string
 }
 
+// ahead is how many pieces the writer may be ahead, so that the two seldom wait
+// for each other where they share a processor.
+const ahead = 24
+
 func newHasher() *hasher {
-	h := &hasher{make(chan []byte, 4), make(chan []byte, 4), make(chan string, 1)}
+	h := &hasher{make(chan []byte, ahead), make(chan []byte, ahead), make(chan string, 1)}
 	for range cap(h.free) {
 		h.free <- make([]byte, 0, pieceSize)
 	}

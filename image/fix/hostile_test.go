@@ -1,0 +1,113 @@
+package fix
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"io"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// bomb returns a gzip layer of many gigabytes of zeros, behind an entry with =ep.
+func bomb(t *testing.T, gigabytes int) (blob []byte, diffID string) {
+	t.Helper()
+	var b bytes.Buffer
+	z, err := gzip.NewWriterLevel(&b, gzip.BestSpeed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := newHasher()
+	w := tar.NewWriter(io.MultiWriter(z, h))
+	for _, hdr := range []*tar.Header{
+		{Name: "bin/a", Mode: 0o755, PAXRecords: map[string]string{schily: effectiveCaps}},
+		{Name: "zeros", Size: int64(gigabytes) << 30},
+	} {
+		if err := w.WriteHeader(hdr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	zeros := make([]byte, 1<<20)
+	for range gigabytes << 10 {
+		if _, err := w.Write(zeros); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes(), h.digest()
+}
+
+// TestMemory holds that a layer of a gigabyte takes no more memory than another.
+func TestMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs some seconds: -short leaves it out")
+	}
+	blob, diffID := bomb(t, 1)
+	f := newFixture(t)
+	config := f.json(object{"rootfs": object{"diff_ids": []string{diffID}}})
+	f.put("config.json", config)
+	f.put("layer", blob)
+	f.put(dockerFile, f.json([]object{{"Config": "config.json", "Layers": []string{"layer"}}}))
+	target := f.write("docker-archive")
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	r, err := Run(target, Options{Mode: Permitted, DryRun: true})
+	if err != nil || len(r.Files) != 1 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > 64<<20 {
+		t.Errorf("%d MiB were asked for", got>>20)
+	}
+}
+
+// FuzzRun holds that whatever is wrong in an archive's documents, there is an
+// error of one line that names it, or a result that a second run takes as it is.
+func FuzzRun(f *testing.F) {
+	layer := tarOf(f, fileSpec{name: "a", caps: effectiveCaps, size: 20})
+	fix := newFixture(f)
+	fix.docker(plain, layer)
+	f.Add(fix.files[dockerFile], fix.json(object{}), uint64(0))
+	fix = newFixture(f)
+	d := fix.image("amd64", gzipped, layer)
+	fix.layout(d)
+	f.Add(fix.files[indexFile], fix.files["blobs/sha256/"+hexOf(d["digest"].(string))], uint64(1))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, list, manifest []byte, seed uint64) {
+		fix := newFixture(t)
+		fix.docker(plain, layer)
+		d := fix.blob(typeManifest, manifest)
+		fix.image("amd64", gzipped, layer)
+		fix.layout(d)
+		switch seed % 3 {
+		case 0:
+			fix.files[dockerFile] = list
+		case 1:
+			fix.files[indexFile] = list
+		default:
+			name := fix.order[rand.New(rand.NewPCG(seed, 0)).IntN(len(fix.order))]
+			fix.files[name] = manifest
+		}
+		target := fix.write("docker-archive")
+		defer func() { _ = os.Remove(strings.TrimPrefix(target, "docker-archive:")) }()
+		out := "docker-archive:" + dir + "/out"
+		if _, err := Run(target, Options{Mode: Permitted, Out: out}); err != nil {
+			if strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), target) {
+				t.Fatalf("%q", err)
+			}
+			return
+		}
+		if r, err := Run(out, Options{Mode: Permitted}); err != nil || len(r.Files) > 0 {
+			t.Fatalf("a second run: %+v, %v", r, err)
+		}
+	})
+}
