@@ -14,5 +14,7 @@ scripts/module.sh cmd/capwise test -run '^$' -bench . . | grep Benchmark
 echo "== scan of /usr beside getcap -r and filecap, milliseconds, median of 15 (warm cache)"
 scripts/capwise.sh .cache/capwise
 scripts/bench-scan.sh
+echo "== fix of an image beside buildah and skopeo, median of 5"
+scripts/bench-fix.sh
 .cache/bench bind
 .cache/bench caddy bin/caddy .cache/upstream/caddy
