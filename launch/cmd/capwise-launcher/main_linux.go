@@ -1,0 +1,36 @@
+//go:build capwise_exact
+
+// Capwise-launcher takes the place of a program that knows nothing of
+// capabilities, and starts it with those that it was made for, where they are
+// permitted. See docs/launcher.md. scripts/launchers.sh builds it; the build tag
+// keeps it from being built so that it would not pass on all that it got.
+package main
+
+import (
+	"runtime"
+	"syscall"
+
+	"github.com/capwise/capwise/internal/sys"
+	"github.com/capwise/capwise/launch"
+)
+
+// block is where launch.Stamp writes what this launcher is made for. So far it
+// holds the marker by which that is found.
+var block = [launch.BlockSize]byte{
+	0xc4, 0x11, 0x8c, 0x6f, 0x9d, 0x73, 0xa5, 0xe2,
+	0x2b, 0xd6, 0xf0, 0x51, 0xb7, 0x3e, 0x9a, 0x0a,
+}
+
+// The first thread has what prctl(2) sets for one thread only.
+func init() { runtime.LockOSThread() }
+
+func main() {
+	err := launch.Pinned(block[:], sys.Args(), sys.Environ())
+	code := launch.ExitFailed
+	if e, ok := err.(*launch.Error); ok { //nolint:errorlint // package errors would add to the size
+		code = e.Code
+	}
+	// Where standard error does not take it, the exit code has to do.
+	_, _ = syscall.Write(2, []byte("capwise-launcher: "+err.Error()+"\n"))
+	syscall.Exit(code)
+}
