@@ -38,13 +38,6 @@ const (
 	MaxTarget = BlockSize - atTarget
 )
 
-// The marker at the start of a block. It is two numbers, so that a program with
-// this code in it does not contain the marker, but only one with a block.
-const (
-	markerLow  = 0xe2a5739d_6f8c11c4
-	markerHigh = 0x0a9a3eb7_51f0d62b
-)
-
 var (
 	errMarker    = errors.New("not the configuration of a launcher")
 	errUnstamped = errors.New("this launcher was not made for any program yet")
@@ -116,13 +109,24 @@ func (c Config) check() error {
 
 func emptyBlock() []byte {
 	b := make([]byte, BlockSize)
-	put(b, 0, 8, markerLow)
-	put(b, 8, 8, markerHigh)
+	putMarker(b)
 	return b
 }
 
+// putMarker computes the marker at the start of a block, so that a program with
+// this code in it does not contain the marker, but only one with a block.
+func putMarker(b []byte) {
+	x := uint64(0x63617077697365) // "capwise"
+	for i := range atVersion {
+		x = x*6364136223846793005 + 1442695040888963407
+		b[i] = byte(x >> 56)
+	}
+}
+
 func hasMarker(b []byte) bool {
-	return get(b, 0, 8) == markerLow && get(b, 8, 8) == markerHigh
+	var marker [atVersion]byte
+	putMarker(marker[:])
+	return string(b[:atVersion]) == string(marker[:])
 }
 
 // checksum is FNV-1a, 64 bits, of the block without its marker and checksum. It
