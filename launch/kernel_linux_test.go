@@ -24,6 +24,7 @@ func TestMain(m *testing.M) {
 			}
 			return c
 		},
+		"refused": refused,
 		"exec": func(args []string) any {
 			var caps launch.Caps
 			if err := caps.Add("net_bind_service"); err != nil {
