@@ -28,6 +28,8 @@ needs=(
 	"systemd /lib/systemd/systemd"
 	"dbus dbus-daemon" # systemd-run --wait talks to the bus
 	"curl curl"
+	"tini tini" # launchers are started through it, and compared with it
+	"gosu gosu" # of benchmarks
 	"gcc gcc"
 	"libc6-dev /usr/include/stdlib.h"
 	"linux-libc-dev /usr/include/linux/capability.h"
