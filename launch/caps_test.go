@@ -38,11 +38,10 @@ func TestPlan(t *testing.T) {
 	// Few capabilities, so that they meet.
 	random := func() capset.Set { return capset.Set(r.Uint64() & r.Uint64() & 0x3ff) }
 	for range 100_000 {
-		p := random() | random()
-		i := random()
+		p, i := capset.Set(r.Uint64()&0x3ff), random()
 		s := state{sets: sets{p, p & random(), i, p & i & random()}, bounding: random(), noRaise: r.IntN(4) == 0}
 		c := Caps{Prefer: random()}
-		c.Require = random() & random() &^ c.Prefer
+		c.Require = random() & capset.Set(r.Uint64()) &^ c.Prefer
 		c.Never = random() &^ (c.Prefer | c.Require)
 
 		task := law.Task{Sets: cred.Sets{Permitted: s.permitted, Effective: s.effective, Inheritable: s.inheritable, Ambient: s.ambient, Bounding: s.bounding}}

@@ -23,7 +23,7 @@ var built = sync.OnceValues(func() (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	cmd := exec.Command("../scripts/launchers.sh", dir)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {

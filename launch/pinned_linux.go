@@ -53,9 +53,8 @@ func secureEnvironment(env []string) []string {
 	return kept
 }
 
-// unsecure lists the variables, besides LD_*, that glibc 2.42 takes out of the
+// unsecure lists the variables, besides LD_*, that glibc's ld.so takes out of the
 // environment under AT_SECURE (sysdeps/generic/unsecvars.h), and those with which
 // OpenSSL 3 loads modules and which it ignores there (secure_getenv).
-const unsecure = " GCONV_PATH GETCONF_DIR GLIBC_TUNABLES HOSTALIASES LOCALDOMAIN LOCPATH MALLOC_ARENA_MAX MALLOC_ARENA_TEST" +
-	" MALLOC_CHECK_ MALLOC_MMAP_MAX_ MALLOC_MMAP_THRESHOLD_ MALLOC_PERTURB_ MALLOC_TCACHE_COUNT MALLOC_TOP_PAD_ MALLOC_TRACE" +
-	" MALLOC_TRIM_THRESHOLD_ NIS_PATH NLSPATH OPENSSL_CONF OPENSSL_ENGINES OPENSSL_MODULES RESOLV_HOST_CONF RES_OPTIONS TMPDIR TZDIR "
+const unsecure = " GCONV_PATH GETCONF_DIR GLIBC_TUNABLES HOSTALIASES LOCALDOMAIN LOCPATH MALLOC_CHECK_ MALLOC_TRACE NIS_PATH" +
+	" NLSPATH OPENSSL_CONF OPENSSL_ENGINES OPENSSL_MODULES RESOLV_HOST_CONF RES_OPTIONS TMPDIR TZDIR "

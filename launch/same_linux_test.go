@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -221,6 +222,55 @@ func TestSecureEnvironment(t *testing.T) {
 		}
 		if got := strings.Fields(string(bytes.TrimSpace(out))); !slices.Equal(got, want) {
 			t.Errorf("launcher %q: the target's environment is %q, want %q", fileCaps, got, want)
+		}
+	}
+}
+
+// TestAsTheDynamicLinker holds the variables that a launcher takes out against
+// those that this machine's ld.so takes out for a file with +ep.
+func TestAsTheDynamicLinker(t *testing.T) {
+	need.Root(t)
+	dir := publicDir(t)
+	target := filepath.Join(dir, "env")
+	copyProgram(t, "/usr/bin/env", target)
+	launcher := install(t, launch.Config{Caps: launch.Caps{Prefer: bind}, Target: target}, bindCap)
+	program, err := os.ReadFile(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dumb := write(t, filepath.Join(dir, "dumb"), program, "cap_net_bind_service=ep")
+	linker, err := os.ReadFile("/lib64/ld-linux-x86-64.so.2")
+	if err != nil {
+		t.Skip("needs glibc's ld.so for amd64") // other architectures have the same list
+	}
+	// Every string in ld.so that could be a variable.
+	var env []string
+	for _, word := range regexp.MustCompile(`[A-Z][A-Z_]{2,}`).FindAllString(string(linker), -1) {
+		env = append(env, word+"=/nowhere")
+	}
+	slices.Sort(env)
+	env = slices.Compact(env)
+	seen := map[string][]string{}
+	for _, path := range []string{dumb, launcher} {
+		cmd := exec.Command(path)
+		cmd.Env = env
+		code, out, complaint := asUser(t, cmd)
+		if code != 0 {
+			t.Fatalf("exit code %d: %s", code, complaint)
+		}
+		seen[path] = strings.Fields(out)
+	}
+	if len(seen[dumb]) == len(env) {
+		t.Errorf("ld.so took nothing out of %q", env)
+	}
+	for _, variable := range seen[launcher] {
+		if !slices.Contains(seen[dumb], variable) {
+			t.Errorf("ld.so takes %s out, the launcher does not", variable)
+		}
+	}
+	for _, variable := range seen[dumb] {
+		if !slices.Contains(seen[launcher], variable) {
+			t.Logf("only the launcher takes %s out", variable)
 		}
 	}
 }

@@ -69,7 +69,7 @@ type Child struct {
 	// Through, where set, is given the path of the copy and returns the command
 	// line, without the child's arguments, that is started instead.
 	Through func(t testing.TB, path string) []string
-	Env           []string
+	Env     []string
 }
 
 // Run starts the child in the given role and decodes what it returned into
