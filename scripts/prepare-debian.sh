@@ -30,6 +30,7 @@ needs=(
 	"curl curl"
 	"tini tini" # launchers are started through it, and compared with it
 	"gosu gosu" # of benchmarks
+	"qemu-user qemu-s390x" # runs the launchers of other architectures
 	"gcc gcc"
 	"libc6-dev /usr/include/stdlib.h"
 	"linux-libc-dev /usr/include/linux/capability.h"
