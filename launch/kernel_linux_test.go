@@ -37,10 +37,11 @@ func TestMain(m *testing.M) {
 
 // through is the ways on which a program comes to the launcher.
 var through = map[string][]string{
-	"directly":    nil,
-	"by sh":       {"/bin/sh", "-c", `exec "$0" "$@"`},
-	"by tini":     {"tini", "--"},
-	"by tini, sh": {"tini", "--", "/bin/sh", "-c", `"$0" "$@"; exit $?`},
+	"directly":     nil,
+	"by sh":        {"/bin/sh", "-c", `exec "$0" "$@"`},
+	"by tini":      {"tini", "--"},
+	"by dumb-init": {"dumb-init", "--"},
+	"by tini, sh":  {"tini", "--", "/bin/sh", "-c", `"$0" "$@"; exit $?`},
 }
 
 // TestLaw predicts by the law what a program is permitted behind a launcher, and
@@ -48,6 +49,7 @@ var through = map[string][]string{
 func TestLaw(t *testing.T) {
 	need.Root(t)
 	need.Tool(t, "tini")
+	need.Tool(t, "dumb-init")
 	caller, err := cred.Current()
 	if err != nil {
 		t.Fatal(err)

@@ -29,6 +29,7 @@ needs=(
 	"dbus dbus-daemon" # systemd-run --wait talks to the bus
 	"curl curl"
 	"tini tini" # launchers are started through it, and compared with it
+	"dumb-init dumb-init"
 	"gosu gosu" # of benchmarks
 	"qemu-user qemu-s390x" # runs the launchers of other architectures
 	"gcc gcc"
