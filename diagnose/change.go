@@ -101,9 +101,8 @@ func newPatient(s *scenario.Start, j *Judgement) *patient {
 		}
 	}
 	if !j.Exec.OK() { // and so no bind was asked for
-		n := s.Settings.NetworkNamespace()
 		for _, l := range s.Listens {
-			if l.Port != 0 && l.Port < n.PortStart {
+			if needsCapability(s, l.Port) {
 				p.failing(l.Port)
 			}
 		}
@@ -112,6 +111,11 @@ func newPatient(s *scenario.Start, j *Judgement) *patient {
 		p.missing |= netBindService &^ bounding
 	}
 	return p
+}
+
+// needsCapability asks the law whether a port is one that not everybody may bind.
+func needsCapability(s *scenario.Start, port int) bool {
+	return law.Bind(law.Task{}, s.Settings.NetworkNamespace(), port).Needs
 }
 
 func (p *patient) failing(port int) {
@@ -156,13 +160,13 @@ func (p *patient) apply(c Change, s *scenario.Start) bool {
 }
 
 func (p *patient) changePorts(s *scenario.Start) bool {
-	n := s.Settings.NetworkNamespace()
+	start := s.Settings.NetworkNamespace().PortStart
 	for i := range s.Listens {
-		if l := &s.Listens[i]; l.Port != 0 && l.Port < n.PortStart {
-			l.Address, l.Port = highAddress(l.Address, l.Port, n.PortStart)
+		if l := &s.Listens[i]; needsCapability(s, l.Port) {
+			l.Address, l.Port = highAddress(l.Address, l.Port, start)
 		}
 	}
-	return p.port != 0 && n.PortStart < 1<<16
+	return p.port != 0
 }
 
 func (p *patient) openPort(c Change, s *scenario.Start) bool {

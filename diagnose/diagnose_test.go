@@ -12,6 +12,7 @@ import (
 var (
 	bind     = capset.Of(capset.NetBindService)
 	withFile = &filecap.Caps{Permitted: bind, Revision: filecap.V2}
+	hidden   = &filecap.Caps{Revision: filecap.V3} // by the kernel
 )
 
 // facts returns those of an ordinary user's process with a +p file, changed.
@@ -49,7 +50,7 @@ func TestPredict(t *testing.T) {
 		"nosuid":            {func(f *diagnose.Facts) { lost(f); f.Nosuid = true }, 80, diagnose.Fail, diagnose.NosuidMount},
 		"nosuid, no file":   {func(f *diagnose.Facts) { lost(f); f.Nosuid = true; f.File = nil }, 80, diagnose.Fail, diagnose.NoFileCapability},
 		"foreign file":      {func(f *diagnose.Facts) { lost(f); f.FileForeign = true }, 80, diagnose.Fail, diagnose.ForeignFileCapability},
-		"hidden file":       {func(f *diagnose.Facts) { lost(f); f.FileForeign = true; f.File = nil }, 80, diagnose.Fail, diagnose.ForeignFileCapability},
+		"hidden file":       {func(f *diagnose.Facts) { lost(f); f.FileForeign = true; f.File = hidden }, 80, diagnose.Fail, diagnose.ForeignFileCapability},
 		"no_new_privs":      {func(f *diagnose.Facts) { lost(f); f.NoNewPrivs = true }, 80, diagnose.Fail, diagnose.LostToNoNewPrivs},
 		"foreign network":   {func(f *diagnose.Facts) { f.NetworkOwner = diagnose.OwnerForeign }, 80, diagnose.Fail, diagnose.ForeignNetwork},
 		"foreign, high":     {func(f *diagnose.Facts) { f.NetworkOwner = diagnose.OwnerForeign }, 8080, diagnose.Free, ""},

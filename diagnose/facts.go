@@ -38,8 +38,8 @@ const (
 	Kubernetes = place.Kubernetes
 )
 
-// Facts is what decides about a bind of this process, as [Self] found it. A fact that could not
-// be had is at its zero value and named in Unknown.
+// Facts is what decides about a bind of this process, as [Self] found it. A fact
+// that could not be had is at its zero value and named in Unknown.
 type Facts struct {
 	// PortStart is net.ipv4.ip_unprivileged_port_start of the network
 	// namespace; law.DefaultPortStart, and named in Unknown, where not readable.
@@ -55,8 +55,8 @@ type Facts struct {
 
 	Executable string        `json:"executable,omitempty"`
 	File       *filecap.Caps `json:"file,omitempty"` // nil without file capabilities
-	// FileForeign: the file's capabilities count in another user namespace
-	// only. File is nil if the kernel does not show them here.
+	// FileForeign says that the file's capabilities count in another user
+	// namespace only. File is empty if the kernel does not show them here.
 	FileForeign bool `json:"file_foreign,omitempty"`
 	Nosuid      bool `json:"nosuid,omitempty"` // Executable is on a nosuid mount
 
@@ -74,11 +74,8 @@ func (f Facts) start(port int) *scenario.Start {
 	s := &scenario.Start{Syntax: syntax, Listens: []scenario.Listen{{Network: "port", Address: fmt.Sprint(port), Port: port}}}
 	given := cred.Sets{Bounding: f.Bounding}
 	file := law.File{Nosuid: f.Nosuid, Foreign: f.FileForeign}
-	switch {
-	case f.File != nil:
+	if f.File != nil {
 		file.Caps = *f.File
-	case f.FileForeign:
-		file.Caps.Revision = filecap.V3
 	}
 	s.Program = scenario.Program{Chain: []scenario.Step{{Path: f.Executable, File: file}}, Awareness: scenario.Aware}
 	if f.Wrapper != "" {

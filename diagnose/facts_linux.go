@@ -2,16 +2,14 @@ package diagnose
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"os"
 	"strconv"
-	"syscall"
 
 	"github.com/capwise/capwise/cred"
-	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/internal/sys"
 	"github.com/capwise/capwise/law"
+	"github.com/capwise/capwise/scenario/hostfs"
 	"github.com/capwise/capwise/scenario/place"
 )
 
@@ -81,23 +79,13 @@ func (c *collector) file() {
 	if name, err := os.Readlink(exe); c.have("executable", err) {
 		c.facts.Executable = name
 	}
-	caps, err := filecap.Get(exe)
-	switch {
-	case err == nil:
-		c.facts.File = &caps
-		c.facts.FileForeign = caps.Foreign()
-	case errors.Is(err, filecap.ErrNone), errors.Is(err, syscall.ENOTSUP):
-		// known: it has none
-	case errors.Is(err, syscall.EOVERFLOW):
-		// The root id has no number here, so it is not this namespace's root,
-		// and the kernel shows nothing of the attribute.
-		c.facts.FileForeign = true
-	default:
-		c.have("file", err)
+	file, err := hostfs.Attributes(exe)
+	if !c.have("file", err) {
+		return
 	}
-	nosuid, err := sys.MountedNosuid(exe)
-	if c.have("nosuid", err) {
-		c.facts.Nosuid = nosuid
+	c.facts.FileForeign, c.facts.Nosuid = file.Foreign, file.Nosuid
+	if file.HasCaps() {
+		c.facts.File = &file.Caps
 	}
 }
 

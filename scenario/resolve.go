@@ -65,11 +65,15 @@ func (r *resolver) refuse(cause, format string, args ...any) {
 // user completes the ids of the settings.
 func (r *resolver) user() {
 	s := r.start
-	name := s.Request.User
-	if name == "" {
-		name = r.image.User
+	user, group, hasGroup := strings.Cut(s.Request.User, ":")
+	imageUser, imageGroup, imageHasGroup := strings.Cut(r.image.User, ":")
+	if user == "" {
+		user = imageUser
+		r.refuseName(user)
 	}
-	user, group, hasGroup := strings.Cut(name, ":")
+	if s.Request.User == "" {
+		group, hasGroup = imageGroup, imageHasGroup
+	}
 	if user != "" {
 		a, err := r.lookUp(user)
 		if err != nil {
@@ -91,6 +95,14 @@ func (r *resolver) user() {
 	}
 	if s.Request.NonRoot && s.Settings.UID == 0 {
 		r.refuse(CauseRunAsNonRoot, "runAsNonRoot is set, and the program would run as root")
+	}
+}
+
+// refuseName is kubelet's refusal to take a name of the image for a user other
+// than root, since it does not look it up.
+func (r *resolver) refuseName(user string) {
+	if _, err := strconv.ParseUint(user, 10, 32); r.start.Request.NonRoot && user != "" && err != nil {
+		r.refuse(CauseRunAsNonRoot, "runAsNonRoot is set, and the image has the user %s by name, which kubelet does not look up", user)
 	}
 }
 

@@ -137,6 +137,8 @@ func TestRequest(t *testing.T) {
 		"nobody":     {scenario.Request{User: "nobody", Entrypoint: []string{"caddy"}}, "unknown-user", 0, 0},
 		"no numbers": {scenario.Request{User: "odd", Entrypoint: []string{"caddy"}}, "unknown-user", 0, 0},
 		"no group":   {scenario.Request{User: "web:nobody", Entrypoint: []string{"caddy"}}, "unknown-user", 33, 0},
+		"only group": {scenario.Request{User: ":web", Entrypoint: []string{"caddy"}}, "/usr/bin/caddy", 33, 44},
+		"by name":    {scenario.Request{NonRoot: true, Entrypoint: []string{"caddy"}}, "run-as-non-root", 33, 34},
 		"non-root":   {scenario.Request{NonRoot: true, User: "root", Entrypoint: []string{"caddy"}}, "run-as-non-root", 0, 0},
 	} {
 		s := scenario.Start{Request: tc.request}

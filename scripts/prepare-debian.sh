@@ -25,6 +25,7 @@ needs=(
 	"util-linux unshare"
 	"mount mount"
 	"libcap2-bin setcap"
+	"libcap-ng-utils filecap" # a peer in make bench
 	"systemd /lib/systemd/systemd"
 	"dbus dbus-daemon" # systemd-run --wait talks to the bus
 	"curl curl"

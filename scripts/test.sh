@@ -51,7 +51,7 @@ gotest "library, with cgo" . CGO_ENABLED=1 -- .
 scripts/kernelcheck.sh -
 gotest "law against this kernel" test/kernel CGO_ENABLED=0 -- -count=1 ./...
 grep -o '[0-9]* cases compared[^"\\]*' "$work/law-against-this-kernel.json" || true
-gotest "library, race detector" . CGO_ENABLED=1 -- -race -parallel 16 . ./capset ./cred ./diagnose ./filecap
+gotest "library, race detector" . CGO_ENABLED=1 -- -race -parallel 16 . ./capset ./cred ./diagnose ./filecap ./scan
 gotest "peers: setcap, getcap, libcap" test/peers -- ./...
 
 scripts/launchers.sh

@@ -16,6 +16,7 @@ import (
 	"github.com/capwise/capwise/cmd/capwise/internal/trial"
 	"github.com/capwise/capwise/diagnose"
 	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/image/rootfs"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
 )
@@ -56,7 +57,7 @@ func newExplain() *cobra.Command {
 	f.StringArrayVarP(&e.files, "file", "f", nil, "Kubernetes manifest, compose file (repeatable), unit or config.json; - is standard input")
 	f.StringArrayVar(&e.profiles, "profile", nil, "profile of a compose file whose services count, too (repeatable)")
 	f.IntVar(&e.pid, "pid", 0, "a running process")
-	f.StringVar(&e.image, "image", "", "image that is executed: docker-archive:FILE, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker:NAME or podman:NAME")
+	f.StringVar(&e.image, "image", "", "image that is executed: "+rootfs.References)
 	f.StringVar(&e.fileCaps, "file-caps", "", "capabilities of the program's file, such as cap_net_bind_service=p")
 	f.StringVar(&e.version, "runtime-version", "", "version of the runtime where it matters, such as 20.10.24 or cri-o:1.30")
 	f.StringVar(&e.kernel, "kernel", "", "release of the kernel where it matters, such as 6.1")

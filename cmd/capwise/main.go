@@ -63,6 +63,6 @@ Exit codes: 0 fine, 1 could not do it, 2 the answer is "it would fail"; exec has
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newExplain(), newDoctor(), newExec(), newDemo())
+	root.AddCommand(newExplain(), newDoctor(), newScan(), newExec(), newDemo())
 	return root
 }

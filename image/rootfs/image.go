@@ -1,8 +1,11 @@
 package rootfs
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"os"
 	"slices"
 	"strings"
 
@@ -22,7 +25,10 @@ type Image struct {
 var _ scenario.Files = (*Image)(nil)
 
 // New reads the layers of an image. The name is for messages.
-func New(img v1.Image, name string) (*Image, error) {
+func New(img v1.Image, name string) (*Image, error) { return read(img, name, false) }
+
+// read is New; keep says that the contents of files with the attribute are kept.
+func read(img v1.Image, name string, keep bool) (*Image, error) {
 	config, err := img.ConfigFile()
 	if err != nil {
 		return nil, err
@@ -33,8 +39,9 @@ func New(img v1.Image, name string) (*Image, error) {
 	}
 	out := &Image{Config: programOf(config.Config), name: name, tree: tree{}}
 	for i, l := range layers {
-		if err := out.tree.add(l); err != nil {
-			return nil, fmt.Errorf("layer %d of %d: %w", i+1, len(layers), err)
+		if err := out.tree.add(l, keep); err != nil {
+			err = fmt.Errorf("layer %d of %d: %w", i+1, len(layers), err)
+			return nil, errors.Join(err, out.Close())
 		}
 	}
 	return out, nil
@@ -53,6 +60,9 @@ func programOf(c v1.Config) scenario.ImageConfig {
 	slices.Sort(out.Exposed)
 	return out
 }
+
+// Name is what the image was opened by, with its platform where there are several.
+func (i *Image) Name() string { return i.name }
 
 // String implements [scenario.Files].
 func (i *Image) String() string { return "image " + i.name }
@@ -74,6 +84,55 @@ func (i *Image) Head(name string, n int) ([]byte, error) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
 	return e.head[:min(n, len(e.head))], nil
+}
+
+// Capable returns the files that carry the attribute security.capability, by
+// path, with its raw bytes.
+func (i *Image) Capable() map[string][]byte {
+	out := map[string][]byte{}
+	for name, e := range i.tree {
+		if e.caps != nil {
+			out[name] = e.caps
+		}
+	}
+	return out
+}
+
+// Content returns the content of a file with the attribute, of an image that
+// [OpenAll] has opened; nil otherwise.
+func (i *Image) Content(name string) io.ReaderAt {
+	if _, e, err := i.tree.resolve(name); err == nil && e.content != nil {
+		return e.content
+	}
+	return nil
+}
+
+// Close gives the contents back.
+func (i *Image) Close() error {
+	var errs []error
+	for _, e := range i.tree {
+		if e.content != nil {
+			errs = append(errs, e.content.Close())
+			e.content = nil // a hard link has the same
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// spool copies to a file that has no name any more.
+func spool(r io.Reader) (_ *os.File, err error) {
+	f, err := os.CreateTemp("", "capwise-file-")
+	if err != nil {
+		return nil, err
+	}
+	err = os.Remove(f.Name())
+	if err == nil {
+		_, err = io.Copy(f, r)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // resolve follows symbolic links to a file.

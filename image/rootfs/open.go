@@ -17,41 +17,117 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
 // References says which references [Open] takes, for messages and help.
-const References = "docker-archive:FILE, oci:DIR[:TAG], oci-archive:FILE[:TAG], docker:NAME, podman:NAME"
+const References = "docker-archive:FILE, oci:DIR[:TAG], oci-archive:FILE[:TAG], tar:FILE, docker:NAME, podman:NAME, registry:NAME"
 
 // Open reads the image that the reference names. docker: and podman: ask the
-// engine of that name for it. Of an image for several platforms it takes that
-// of this machine, on Linux.
+// engine of that name for it, registry: the registry, with the credentials of
+// the user's Docker configuration; tar: is the archive of a root file system. Of
+// an image for several platforms it takes that of this machine, on Linux.
 func Open(reference string) (*Image, error) {
-	kind, name, ok := strings.Cut(reference, ":")
-	if !ok || name == "" {
-		return nil, fmt.Errorf("image %q: want one of %s", reference, References)
-	}
-	img, err := open(kind, name, reference)
-	if err != nil {
-		return nil, fmt.Errorf("image %q: %w", reference, err)
-	}
-	return img, nil
+	return with(reference, func(candidates []candidate) (*Image, error) {
+		seen := make([]string, len(candidates))
+		for i, c := range candidates {
+			if c.platform == nil || c.platform.Architecture == runtime.GOARCH {
+				return New(c.image, reference)
+			}
+			seen[i] = c.platform.String()
+		}
+		return nil, fmt.Errorf("no image for linux/%s; there are %q", runtime.GOARCH, seen)
+	})
 }
 
-func open(kind, name, reference string) (*Image, error) {
+// OpenAll reads the images of all platforms, whose names then end in that of the
+// platform, and keeps the contents of files with capabilities. The caller closes
+// them.
+func OpenAll(reference string) ([]*Image, error) {
+	return with(reference, func(candidates []candidate) ([]*Image, error) {
+		var out []*Image
+		for _, c := range candidates {
+			name := reference
+			if len(candidates) > 1 && c.platform != nil {
+				name += " " + c.platform.String()
+			}
+			img, err := read(c.image, name, true)
+			if err != nil {
+				for _, opened := range out {
+					err = errors.Join(err, opened.Close())
+				}
+				return nil, err
+			}
+			out = append(out, img)
+		}
+		return out, nil
+	})
+}
+
+// candidate is an image for one platform; nil where it does not say.
+type candidate struct {
+	image    v1.Image
+	platform *v1.Platform
+}
+
+// with calls fn with the images of a reference, of which there is at least one.
+// What had to be copied to read them is gone afterwards.
+func with[T any](reference string, fn func([]candidate) (T, error)) (out T, err error) {
+	kind, name, ok := strings.Cut(reference, ":")
+	if !ok || name == "" {
+		return out, fmt.Errorf("image %q: want one of %s", reference, References)
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("image %q: %w", reference, err)
+		}
+	}()
+	dir, err := os.MkdirTemp("", "capwise-image-")
+	if err != nil {
+		return out, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	candidates, err := find(kind, name, dir)
+	if err == nil && len(candidates) == 0 {
+		err = errors.New("no image for Linux in it")
+	}
+	if err != nil {
+		return out, err
+	}
+	return fn(candidates)
+}
+
+// find finds the images; dir is for copies.
+func find(kind, name, dir string) ([]candidate, error) {
 	switch kind {
 	case "docker-archive":
-		return openArchive(name, reference)
+		return inArchive(name)
 	case "oci":
-		dir, tag := cutTag(name)
-		return openLayout(dir, tag, reference)
+		path, tag := cutTag(name)
+		return inLayout(path, tag)
 	case "oci-archive":
 		file, tag := cutTag(name)
-		return openLayoutArchive(file, tag, reference)
+		if err := unpack(file, dir); err != nil {
+			return nil, err
+		}
+		return inLayout(dir, tag)
+	case "tar":
+		return inTar(name)
 	case "docker", "podman":
-		return openSaved(kind, name, reference)
+		file := filepath.Join(dir, "image.tar")
+		if err := save(kind, name, file); err != nil {
+			return nil, err
+		}
+		return inArchive(file)
+	case "registry":
+		return inRegistry(name)
 	default:
 		return nil, fmt.Errorf("unknown kind %q: want one of %s", kind, References)
 	}
@@ -65,31 +141,29 @@ func cutTag(name string) (file, tag string) {
 	return name, ""
 }
 
-func openArchive(file, reference string) (*Image, error) {
+func inArchive(file string) ([]candidate, error) {
 	img, err := tarball.ImageFromPath(file, nil)
-	if err != nil {
-		return nil, err
-	}
-	return New(img, reference)
+	return []candidate{{image: img}}, err
 }
 
-func openLayout(dir, tag, reference string) (*Image, error) {
-	index, err := layout.ImageIndexFromPath(dir)
+// inTar makes an image of one layer of an archive.
+func inTar(file string) ([]candidate, error) {
+	layer, err := tarball.LayerFromFile(file)
 	if err != nil {
 		return nil, err
 	}
-	img, err := choose(index, tag)
-	if err != nil {
-		return nil, err
-	}
-	return New(img, reference)
+	img, err := mutate.AppendLayers(empty.Image, layer)
+	return []candidate{{image: img}}, err
 }
 
 // refName is the annotation that holds the tag in an OCI layout.
 const refName = "org.opencontainers.image.ref.name"
 
-// choose returns the image with the tag, for this machine's platform.
-func choose(index v1.ImageIndex, tag string) (v1.Image, error) {
+func inLayout(dir, tag string) ([]candidate, error) {
+	index, err := layout.ImageIndexFromPath(dir)
+	if err != nil {
+		return nil, err
+	}
 	manifest, err := index.IndexManifest()
 	if err != nil {
 		return nil, err
@@ -97,35 +171,70 @@ func choose(index v1.ImageIndex, tag string) (v1.Image, error) {
 	var seen []string
 	for _, d := range manifest.Manifests {
 		name := d.Annotations[refName]
-		if tag != "" && name != tag && !strings.HasSuffix(name, ":"+tag) {
-			seen = append(seen, name)
-			continue
+		if tag == "" || name == tag || strings.HasSuffix(name, ":"+tag) {
+			return inDescriptor(index, d)
 		}
-		switch {
-		case d.MediaType.IsIndex():
-			inner, err := index.ImageIndex(d.Digest)
-			if err != nil {
-				return nil, err
-			}
-			return choose(inner, "")
-		case d.Platform == nil || d.Platform.OS == "linux" && d.Platform.Architecture == runtime.GOARCH:
-			return index.Image(d.Digest)
-		default:
-			seen = append(seen, d.Platform.String())
-		}
+		seen = append(seen, name)
 	}
-	return nil, fmt.Errorf("no image with tag %q for linux/%s; there are %q", tag, runtime.GOARCH, seen)
+	return nil, fmt.Errorf("no image with tag %q; there are %q", tag, seen)
 }
 
-// openSaved lets the engine write the image to a file, which it reads and
-// removes.
-func openSaved(engine, name, reference string) (_ *Image, err error) {
-	dir, err := os.MkdirTemp("", "capwise-image-")
+// inDescriptor returns the image that an entry of an index stands for, or those
+// of the index that it stands for.
+func inDescriptor(index v1.ImageIndex, d v1.Descriptor) ([]candidate, error) {
+	if !d.MediaType.IsIndex() {
+		img, err := index.Image(d.Digest)
+		return []candidate{{img, d.Platform}}, err
+	}
+	inner, err := index.ImageIndex(d.Digest)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	file := filepath.Join(dir, "image.tar")
+	return inIndex(inner)
+}
+
+// inIndex returns the images for Linux. An attestation, which is for the
+// platform "unknown", is none.
+func inIndex(index v1.ImageIndex) ([]candidate, error) {
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return nil, err
+	}
+	var out []candidate
+	for _, d := range manifest.Manifests {
+		if d.MediaType.IsImage() && (d.Platform == nil || d.Platform.OS == "linux") {
+			img, err := index.Image(d.Digest)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, candidate{img, d.Platform})
+		}
+	}
+	return out, nil
+}
+
+func inRegistry(text string) ([]candidate, error) {
+	ref, err := name.ParseReference(text)
+	if err != nil {
+		return nil, err
+	}
+	d, err := remote.Get(ref, remote.WithAuthFromKeychain(authn.DefaultKeychain))
+	if err != nil {
+		return nil, err
+	}
+	if !d.MediaType.IsIndex() {
+		img, err := d.Image()
+		return []candidate{{image: img}}, err
+	}
+	index, err := d.ImageIndex()
+	if err != nil {
+		return nil, err
+	}
+	return inIndex(index)
+}
+
+// save lets the engine write the image to a file.
+func save(engine, name, file string) error {
 	args := []string{"save", "-o", file, "--", name}
 	if engine == "podman" {
 		args = []string{"save", "--format", "docker-archive", "-o", file, "--", name}
@@ -134,23 +243,9 @@ func openSaved(engine, name, reference string) (_ *Image, err error) {
 	cmd := exec.Command(engine, args...)
 	cmd.Stderr = &stderr
 	if err := cmd.Run(); err != nil {
-		return nil, fmt.Errorf("%s save: %w: %s", engine, err, strings.TrimSpace(stderr.String()))
+		return fmt.Errorf("%s save: %w: %s", engine, err, strings.TrimSpace(stderr.String()))
 	}
-	return openArchive(file, reference)
-}
-
-// openLayoutArchive unpacks the blobs of an archive to a folder, which it reads
-// and removes.
-func openLayoutArchive(file, tag, reference string) (_ *Image, err error) {
-	dir, err := os.MkdirTemp("", "capwise-image-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if err := unpack(file, dir); err != nil {
-		return nil, err
-	}
-	return openLayout(dir, tag, reference)
+	return nil
 }
 
 // unpack writes the regular files of a tar archive below dir, and nothing else.

@@ -7,16 +7,22 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"log"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	nameref "github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/capwise/capwise/image/rootfs"
 	"github.com/capwise/capwise/scenario"
@@ -185,6 +191,88 @@ func TestOpen(t *testing.T) {
 		if _, err := rootfs.Open(ref); err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), ref) {
 			t.Errorf("%s: got %v, want an error with %q", ref, err, says)
 		}
+	}
+}
+
+// TestPlatforms writes an index for two platforms with an attestation, pushes it
+// to a registry too, and reads all of it.
+func TestPlatforms(t *testing.T) {
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	for _, p := range []v1.Platform{{OS: "linux", Architecture: "amd64"}, {OS: "linux", Architecture: "arm64"}, {OS: "unknown", Architecture: "unknown"}, {OS: "windows", Architecture: "amd64"}} {
+		img := build(t, layer(t, file{name: "bin/a", content: "\x7fELF of " + p.Architecture, caps: effective}, file{name: "bin/hard", hard: "bin/a"}))
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &p}})
+	}
+	dir := filepath.Join(t.TempDir(), "oci")
+	path, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := path.AppendIndex(index); err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	defer server.Close()
+	name := strings.TrimPrefix(server.URL, "http://") + "/a/b:v1"
+	ref, err := nameref.ParseReference(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := remote.WriteIndex(ref, index); err != nil {
+		t.Fatal(err)
+	}
+	for _, reference := range []string{"oci:" + dir, "registry:" + name} {
+		images, err := rootfs.OpenAll(reference)
+		if err != nil || len(images) != 2 {
+			t.Fatalf("%s: %d images, %v; want 2", reference, len(images), err)
+		}
+		for i, arch := range []string{"amd64", "arm64"} {
+			img := images[i]
+			if want := reference + " linux/" + arch; img.Name() != want {
+				t.Errorf("image %d is called %q, want %q", i, img.Name(), want)
+			}
+			if c := img.Capable(); len(c) != 2 || string(c["/bin/hard"]) != effective {
+				t.Errorf("%s: capable are %v", img.Name(), c)
+			}
+			for _, file := range []string{"/bin/a", "/bin/hard"} {
+				content := make([]byte, 20)
+				n, err := img.Content(file).ReadAt(content, 0)
+				if !errors.Is(err, io.EOF) || string(content[:n]) != "\x7fELF of "+arch {
+					t.Errorf("%s: %s is %q, %v", img.Name(), file, content[:n], err)
+				}
+			}
+			if img.Content("/nothing") != nil {
+				t.Error("a file that is not there has a content")
+			}
+			if err := img.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if _, err := rootfs.Open("registry:" + name + "2"); err == nil || !strings.Contains(err.Error(), "MANIFEST_UNKNOWN") {
+		t.Errorf("an image that is not there: %v", err)
+	}
+}
+
+// TestTar reads the archive of a root file system, which has no configuration.
+func TestTar(t *testing.T) {
+	r, err := layer(t, file{name: "bin/a", content: "a", caps: permitted}).Uncompressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	archive := filepath.Join(t.TempDir(), "rootfs.tar")
+	if err := os.WriteFile(archive, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	img, err := rootfs.Open("tar:" + archive)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := img.Stat("/bin/a"); err != nil || attribute(info) != permitted || img.Config.Entrypoint != nil {
+		t.Errorf("got %+v, %v", info, err)
 	}
 }
 

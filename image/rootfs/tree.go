@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"path"
 	"strings"
 
@@ -20,6 +21,7 @@ type entry struct {
 	link     string // target of a symbolic link
 	caps     []byte
 	head     []byte
+	content  *os.File // of a file with caps, if it is kept
 }
 
 // tree holds the files by their absolute path.
@@ -33,13 +35,13 @@ const (
 
 // add puts a layer over what is there. Whiteouts concern the layers below
 // alone, wherever in the layer they stand.
-func (t tree) add(layer v1.Layer) error {
+func (t tree) add(layer v1.Layer, keep bool) error {
 	r, err := layer.Uncompressed()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = r.Close() }() // opened for reading
-	above, err := readLayer(r, t)
+	above, err := readLayer(r, t, keep)
 	if err != nil {
 		return err
 	}
@@ -89,7 +91,7 @@ func (t tree) removeBelow(dir string) {
 
 // readLayer reads the entries of a layer. A hard link may lead to a file of a
 // layer below.
-func readLayer(r io.Reader, below tree) (tree, error) {
+func readLayer(r io.Reader, below tree, keep bool) (tree, error) {
 	layer := tree{}
 	archive := tar.NewReader(r)
 	for {
@@ -114,7 +116,7 @@ func readLayer(r io.Reader, below tree) (tree, error) {
 			}
 			continue
 		}
-		e, err := newEntry(hdr, name, archive)
+		e, err := newEntry(hdr, name, archive, keep)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", hdr.Name, err)
 		}
@@ -122,15 +124,22 @@ func readLayer(r io.Reader, below tree) (tree, error) {
 	}
 }
 
-func newEntry(hdr *tar.Header, name string, content io.Reader) (*entry, error) {
+func newEntry(hdr *tar.Header, name string, content io.Reader, keep bool) (*entry, error) {
 	e := &entry{mode: hdr.FileInfo().Mode(), uid: uint32(hdr.Uid), gid: uint32(hdr.Gid), link: hdr.Linkname}
 	var err error
 	if e.caps, err = capsOf(hdr.PAXRecords); err != nil {
 		return nil, err
 	}
-	if hdr.Typeflag == tar.TypeReg {
-		e.head, err = headOf(name, content)
+	if hdr.Typeflag != tar.TypeReg {
+		return e, nil
 	}
+	if keep && e.caps != nil {
+		if e.content, err = spool(content); err != nil {
+			return nil, err
+		}
+		content = io.NewSectionReader(e.content, 0, hdr.Size)
+	}
+	e.head, err = headOf(name, content)
 	return e, err
 }
 

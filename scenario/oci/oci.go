@@ -6,7 +6,6 @@ package oci
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -16,20 +15,6 @@ import (
 	"github.com/capwise/capwise/cred"
 	"github.com/capwise/capwise/scenario"
 )
-
-// Load reads the config.json at path, whose folder is the bundle. root is where
-// its root file system lies.
-func Load(path string) (s scenario.Start, root string, err error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return scenario.Start{}, "", err
-	}
-	s, root, err = Parse(data, path)
-	if err == nil && root != "" && !filepath.IsAbs(root) {
-		root = filepath.Join(filepath.Dir(path), root)
-	}
-	return s, root, err
-}
 
 // config is what matters of config.json.
 type config struct {
@@ -71,7 +56,8 @@ type capabilities struct {
 }
 
 // Parse reads the text of a config.json; file is what it is called in errors,
-// which name the field.
+// which name the field. root is where the root file system lies, seen from the
+// folder of the file.
 func Parse(data []byte, file string) (s scenario.Start, root string, err error) {
 	var c config
 	if err := json.Unmarshal(data, &c); err != nil {
@@ -149,13 +135,13 @@ func (c *config) settings(s *scenario.Start) error {
 	return nil
 }
 
-// sets reads process.capabilities. Without that field the process keeps what the
-// runtime has, which is taken to be everything.
+// sets reads process.capabilities. Without that field the process has nothing,
+// as runc 1.1.5 and crun 1.8.1 do it.
 func (p *process) sets() (cred.Sets, error) {
-	if p.Capabilities == nil {
-		return cred.Sets{Bounding: capset.All, Permitted: capset.All, Effective: capset.All}, nil
-	}
 	var sets cred.Sets
+	if p.Capabilities == nil {
+		return sets, nil
+	}
 	for _, field := range []struct {
 		name string
 		from []string

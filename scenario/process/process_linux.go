@@ -9,13 +9,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"github.com/capwise/capwise/cred"
-	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/internal/sys"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/hostfs"
 	"github.com/capwise/capwise/scenario/place"
 )
 
@@ -111,26 +110,17 @@ func (r *reader) program() {
 
 // file is what the executed file carries.
 func (r *reader) file() {
-	file := &r.start.Program.Chain[0].File
-	caps, err := filecap.Get(r.path("exe"))
+	file, err := hostfs.Attributes(r.path("exe"))
 	switch {
-	case err == nil:
-		file.Caps = caps
-		root, ok := r.uids.root()
-		file.Foreign = caps.Foreign() && (!ok || caps.RootID != root)
-	case errors.Is(err, syscall.EOVERFLOW):
-		file.Caps.Revision, file.Foreign = filecap.V3, true
-	case errors.Is(err, filecap.ErrFormat):
-		file.Malformed = true
-	case errors.Is(err, filecap.ErrNone), errors.Is(err, syscall.ENOTSUP):
 	case errors.Is(err, fs.ErrPermission):
 		r.start.Note("the capabilities of its file do not show; taken for none")
-	default:
+	case err != nil:
 		r.start.Note(fmt.Sprintf("the capabilities of its file: %v", err))
 	}
-	if nosuid, err := sys.MountedNosuid(r.path("exe")); err == nil {
-		file.Nosuid = nosuid
+	if root, ok := r.uids.root(); ok && file.Caps.RootID == root {
+		file.Foreign = false // in the namespace of the process they count
 	}
+	r.start.Program.Chain[0].File = file
 }
 
 // environment is where the process runs.

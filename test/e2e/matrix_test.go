@@ -10,8 +10,8 @@ import (
 	"github.com/capwise/capwise/test/e2e/internal/program"
 )
 
-// scenario is one row of the matrix: what is started and how it must end.
-type scenario struct {
+// matrixRow is one row of the matrix: what is started and how it must end.
+type matrixRow struct {
 	name    string
 	program func() (*program.Program, error)
 	spec    engine.Spec
@@ -19,10 +19,10 @@ type scenario struct {
 	fails   map[string]failure
 }
 
-// everywhere is a key of scenario.fails; the others are "runtime/user".
+// everywhere is a key of matrixRow.fails; the others are "runtime/user".
 const everywhere = "*"
 
-var matrix = []scenario{{
+var matrix = []matrixRow{{
 	name: "version, all dropped",
 	spec: engine.Spec{PortStart: 1024},
 }, {
@@ -79,7 +79,7 @@ func TestMatrix(t *testing.T) {
 	}
 }
 
-func (s scenario) run(t *testing.T, r *runtimeUnderTest, user string) {
+func (s matrixRow) run(t *testing.T, r *runtimeUnderTest, user string) {
 	need(t, r.needs...)
 	spec := s.spec
 	spec.User = user
@@ -112,7 +112,7 @@ func (s scenario) run(t *testing.T, r *runtimeUnderTest, user string) {
 	}
 }
 
-func (s scenario) mustFail(t *testing.T, p *running, why failure) {
+func (s matrixRow) mustFail(t *testing.T, p *running, why failure) {
 	if code := p.wait(t); code == 0 {
 		t.Errorf("exit code 0, want a failure: %s", why)
 	}

@@ -93,6 +93,8 @@ func starts(r *runtimeUnderTest) []start {
 			start{file: "+p", user: "65532", add: true, listen: "tcp/:80", port: engine.AnyPortStart, extra: []string{"--network=host"}},
 			start{file: "none", user: "65532", listen: "tcp/:80", port: engine.AnyPortStart, extra: []string{"--network=host"}},
 			start{file: "none", user: "65532", listen: "tcp/:80", port: engine.AnyPortStart},
+			start{file: "+p", user: "65532", add: true, listen: "tcp/:80", port: 1024, extra: []string{"--network=host"}},
+			start{file: "none", user: "0", listen: "tcp/:8080", port: 1024, extra: []string{"--network=host"}},
 			start{file: "+p", user: "65532", add: true, listen: "tcp/:80", port: 1024, extra: []string{"--init"}},
 			start{file: "+p", user: "0", add: true, nnp: true, listen: "tcp/:80", port: 1024, extra: []string{"--init"}},
 			start{file: "none", user: "65532", listen: "tcp/:80", port: 1024, extra: []string{"--privileged"}},

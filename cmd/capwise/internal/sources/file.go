@@ -107,7 +107,11 @@ func kindOf(data []byte) kind {
 }
 
 func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
-	manifest, err := kubernetes.Parse(data, name, scenario.Runtime{Name: scenario.Containerd})
+	runtime, err := o.runtime(scenario.Containerd, true)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := kubernetes.Parse(data, name, runtime)
 	if err != nil {
 		return nil, err
 	}
@@ -131,9 +135,11 @@ func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
 
 // unit reads a service, with its drop-ins unless it came on standard input.
 func (o Options) unit(data []byte, path string) ([]Found, error) {
-	version := strings.TrimPrefix(o.Version, string(scenario.Systemd)+":")
+	version, err := o.systemdVersion()
+	if err != nil {
+		return nil, err
+	}
 	var starts []scenario.Start
-	var err error
 	if path == "-" {
 		starts, err = unit.Parse(unit.Unit{File: unit.File{Name: stdinName, Text: string(data)}, Version: version})
 	} else {
@@ -192,6 +198,11 @@ func (o Options) compose(data []byte, names []string) (_ []Found, err error) {
 	starts, err := compose.Load(names, o.Profiles)
 	if err != nil {
 		return nil, err
+	}
+	for i := range starts {
+		if err := o.setVersion(&starts[i]); err != nil {
+			return nil, err
+		}
 	}
 	return o.resolveAll(starts)
 }

@@ -3,9 +3,9 @@
 package sources
 
 import (
-	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path"
 	"strings"
 
@@ -49,9 +49,14 @@ func (o Options) Command(args []string) (Found, error) {
 		if uid := os.Geteuid(); uid != 0 && name == "podman" {
 			caller = engine.Caller{Rootless: true, UID: uint32(uid), GID: uint32(os.Getegid())}
 		}
-		s, err = caller.Parse(args)
+		if s, err = caller.Parse(args); err == nil {
+			err = o.setVersion(&s)
+		}
 	case "systemd-run":
-		s, err = unit.Run(args, strings.TrimPrefix(o.Version, string(scenario.Systemd)+":"), uint32(os.Geteuid()))
+		var version string
+		if version, err = o.systemdVersion(); err == nil {
+			s, err = unit.Run(args, version, uint32(os.Geteuid()))
+		}
 	default:
 		s, err = process.Host(args)
 	}
@@ -73,9 +78,6 @@ func (o Options) Process(pid int) (Found, error) {
 
 // Resolve looks up the program of a start in its image or on this machine.
 func (o Options) Resolve(s *scenario.Start) error {
-	if err := o.setVersion(s); err != nil {
-		return err
-	}
 	if o.Image != "" {
 		img, err := rootfs.Open(o.Image)
 		if err != nil {
@@ -112,26 +114,47 @@ func engineOf(s scenario.Syntax) string {
 	}
 }
 
-// setVersion takes the runtime's version from the user, and the runtime itself
-// where a source leaves it open.
-func (o Options) setVersion(s *scenario.Start) error {
-	if o.Version == "" {
-		return nil
-	}
-	r := &s.Settings.Runtime
+// runtime is what --runtime-version makes of the runtime that a source takes by
+// default: another version or, where the source leaves it open, another runtime.
+func (o Options) runtime(by scenario.RuntimeName, open bool) (scenario.Runtime, error) {
 	name, version, named := strings.Cut(o.Version, ":")
 	if !named {
-		r.Version = o.Version
-		return nil
+		return scenario.Runtime{Name: by, Version: o.Version}, nil
 	}
-	if !known(scenario.RuntimeName(name)) {
-		return fmt.Errorf("runtime %q: want one of docker, podman, containerd, cri-o, systemd", name)
+	r := scenario.Runtime{Name: scenario.RuntimeName(name), Version: version}
+	switch {
+	case !known(r.Name):
+		return r, fmt.Errorf("--runtime-version: runtime %q: want one of docker, podman, containerd, cri-o, systemd", name)
+	case r.Name != by && !open:
+		return r, fmt.Errorf("--runtime-version: the source is one of %s, not of %s", by, name)
+	default:
+		return r, nil
 	}
-	if s.Syntax != scenario.Kubernetes && r.Name != scenario.RuntimeName(name) {
-		return errors.New("--runtime-version names another runtime than the source")
+}
+
+// setVersion takes the version of a start's runtime from the user.
+func (o Options) setVersion(s *scenario.Start) error {
+	r, err := o.runtime(s.Settings.Runtime.Name, false)
+	if err == nil && o.Version != "" {
+		s.Settings.Runtime = r
 	}
-	*r = scenario.Runtime{Name: scenario.RuntimeName(name), Version: version}
-	return nil
+	return err
+}
+
+// systemdVersion is that which the user says, or this machine's, such as
+// "252.38-1~deb12u1"; "" where there is none.
+func (o Options) systemdVersion() (string, error) {
+	r, err := o.runtime(scenario.Systemd, false)
+	if err != nil || r.Version != "" {
+		return r.Version, err
+	}
+	out, err := exec.Command("systemctl", "--version").Output()
+	if err != nil {
+		return "", nil //nolint:nilerr // a machine without systemd: the package assumes a version
+	}
+	_, rest, _ := strings.Cut(string(out), "(")
+	version, _, _ := strings.Cut(rest, ")")
+	return version, nil
 }
 
 func known(name scenario.RuntimeName) bool {

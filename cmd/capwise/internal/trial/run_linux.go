@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -35,8 +36,28 @@ type plan struct {
 const timeout = 20 * time.Second
 
 // Unprivileged reports whether the trial has to make do with a user namespace,
-// in which only one user has an id. There, what is tried is [Ordinary].
-func Unprivileged() bool { return os.Geteuid() != 0 }
+// in which only one user has an id: the caller is not root, or is root where
+// there are hardly any other ids. There, what is tried is [Ordinary].
+func Unprivileged() bool { return os.Geteuid() != 0 || mappedIDs() < idRange }
+
+// idRange is how many ids a trial wants, for any ordinary user.
+const idRange = 1 << 16
+
+// mappedIDs returns how many user ids there are in the caller's user namespace.
+func mappedIDs() int {
+	text, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return 0
+	}
+	ids := 0
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if n, err := strconv.Atoi(fields[len(fields)-1]); err == nil {
+			ids += n
+		}
+	}
+	return ids
+}
 
 // Ordinary returns what can stand for a task in a user namespace with only root:
 // root to whom the securebit noroot gives nothing.
@@ -78,6 +99,9 @@ func (p plan) start() (Result, error) {
 	timer := time.AfterFunc(timeout, func() { _ = cmd.Process.Kill() })
 	defer timer.Stop()
 	out, err := p.output(cmd)
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) {
+		return Result{}, fmt.Errorf("trial: it needs root, or user namespaces, which this machine refuses: %w", err)
+	}
 	if err != nil {
 		return Result{}, fmt.Errorf("trial: %w: %s", err, bytes.TrimSpace(stderr.Bytes()))
 	}
@@ -101,7 +125,7 @@ func (p plan) attributes() *syscall.SysProcAttr {
 	attr.Cloneflags |= syscall.CLONE_NEWUSER
 	size := 1
 	if !Unprivileged() {
-		size = 1 << 16
+		size = idRange
 	}
 	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: size}}
 	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: size}}

@@ -1,0 +1,169 @@
+// Package aware finds out whether a program raises capabilities by itself, from
+// its file alone: without running it, and also where it was stripped.
+//
+// A program that does is capability-aware, and its file can carry a capability as
+// permitted only. One that does not is capability-dumb: it needs the effective
+// bit, and then does not start where the capability is missing. What the file
+// does not tell is [Unknown], never guessed.
+package aware
+
+import (
+	"bytes"
+	"debug/buildinfo"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Answer says whether a program raises capabilities.
+type Answer string
+
+// The answers.
+const (
+	Aware   Answer = "aware"
+	Dumb    Answer = "dumb"
+	Unknown Answer = "unknown"
+)
+
+// Result is an answer and what it rests on.
+type Result struct {
+	Answer Answer
+	// Evidence is one clause: the function, library or symbol that was found, or
+	// what was looked for in vain.
+	Evidence string
+}
+
+// raisers is the functions that are known to raise a permitted capability where
+// it is needed, by the name that Go's function table has for them, with who has
+// them. A table keeps the names of functions that were inlined, too.
+var raisers = []struct{ function, of string }{
+	{"github.com/capwise/capwise.(*thread).raise", "the capwise library"},
+	{"github.com/caddyserver/caddy/v2/internal.setBindCapability", "Caddy 2.11.8 or later"},
+	{"github.com/0xERR0R/blocky/util.RaiseNetBindService", "blocky"},
+	{"kernel.org/pub/linux/libs/security/libcap/cap.(*Set).SetProc", "libcap's Go package"},
+	{"kernel.org/pub/linux/libs/security/libcap/cap.(*Launcher).Launch", "libcap's Go package"},
+}
+
+// setters is functions that change a thread's capabilities, for whatever purpose.
+var setters = []string{"golang.org/x/sys/unix.Capset", "github.com/moby/sys/capability.(*capsV3).Apply", "github.com/syndtr/gocapability/capability.(*capsV3).Apply"}
+
+// Detect reads the program. An error means that it could not be read; a file
+// that is no program is Unknown.
+func Detect(r io.ReaderAt) (Result, error) {
+	var magic [4]byte
+	if n, err := r.ReadAt(magic[:], 0); n < len(magic) {
+		if err != nil && !errors.Is(err, io.EOF) {
+			return Result{}, err
+		}
+		return Result{Unknown, "too short for a program"}, nil
+	}
+	switch {
+	case string(magic[:2]) == "#!":
+		return Result{Unknown, "a script: the kernel looks at its interpreter, and capabilities on the script mean nothing"}, nil
+	case string(magic[:]) != elf.ELFMAG:
+		return Result{Unknown, "not an ELF program"}, nil
+	}
+	f, err := elf.NewFile(r)
+	if err != nil {
+		return Result{Unknown, fmt.Sprintf("a damaged ELF file: %v", err)}, nil
+	}
+	if result, isGo, err := detectGo(f, r); isGo || err != nil {
+		return result, err
+	}
+	return detectC(f), nil
+}
+
+// detectGo looks into the function table of a Go program.
+func detectGo(f *elf.File, r io.ReaderAt) (result Result, isGo bool, err error) {
+	info, infoErr := buildinfo.Read(r)
+	table, err := functionTable(f, infoErr == nil)
+	switch {
+	case err != nil:
+		return Result{Unknown, fmt.Sprintf("a damaged Go program: %v", err)}, true, nil
+	case table == nil && infoErr != nil:
+		return Result{}, false, nil //nolint:nilerr // not a Go program, which is no error
+	case table == nil:
+		return Result{Unknown, "a Go program (" + info.GoVersion + ") without its function table"}, true, nil
+	}
+	for _, f := range raisers {
+		if hasFunction(table, f.function) {
+			return Result{Aware, fmt.Sprintf("contains %s of %s", f.function, f.of)}, true, nil
+		}
+	}
+	for _, name := range setters {
+		if hasFunction(table, name) {
+			return Result{Unknown, "calls " + name + ", for a purpose that the file does not tell"}, true, nil
+		}
+	}
+	if c := detectC(f); c.Answer == Aware {
+		return c, true, nil
+	}
+	module := "a Go program"
+	if infoErr == nil && info.Main.Path != "" {
+		module = strings.TrimSpace("Go program " + info.Main.Path + " " + info.Main.Version)
+	}
+	return Result{Dumb, module + ", in which nothing raises capabilities"}, true, nil
+}
+
+// functionTable returns the section that holds the names of a Go program's
+// functions, nil if there is none. Linked by an external linker as
+// position-independent, it is part of another section.
+func functionTable(f *elf.File, isGo bool) ([]byte, error) {
+	names := []string{".gopclntab", ".data.rel.ro.gopclntab"}
+	if isGo {
+		names = append(names, ".data.rel.ro")
+	}
+	for _, name := range names {
+		if s := f.Section(name); s != nil {
+			return s.Data()
+		}
+	}
+	return nil, nil
+}
+
+// hasFunction reports whether the table of names holds exactly this one.
+func hasFunction(table []byte, name string) bool {
+	return bytes.Contains(table, []byte("\x00"+name+"\x00"))
+}
+
+// libraries is what C programs use to change their capabilities.
+var libraries = []string{"libcap.so", "libcap-ng.so"}
+
+// symbols is what they import for it, and what could be anything.
+var (
+	capSymbols = []string{"capset", "cap_set_proc", "cap_set_flag", "capng_apply", "capng_update"}
+	anything   = []string{"syscall", "dlopen", "dlsym"}
+)
+
+// detectC looks at what an ELF program is linked with.
+func detectC(f *elf.File) Result {
+	needed, errNeeded := f.ImportedLibraries()
+	imported, errImported := f.ImportedSymbols()
+	if errNeeded != nil && errImported != nil || len(needed) == 0 {
+		return Result{Unknown, "a static program, which does not show what it calls"}
+	}
+	for _, s := range imported {
+		if slices.Contains(capSymbols, s.Name) {
+			return Result{Aware, "calls " + s.Name}
+		}
+	}
+	for _, lib := range needed {
+		for _, known := range libraries {
+			if strings.HasPrefix(lib, known) {
+				return Result{Aware, "is linked with " + lib}
+			}
+		}
+	}
+	for _, s := range imported {
+		if slices.Contains(anything, s.Name) {
+			return Result{Unknown, "calls " + s.Name + ", which may be anything"}
+		}
+	}
+	if errImported != nil {
+		return Result{Unknown, fmt.Sprintf("what it calls cannot be read: %v", errImported)}
+	}
+	return Result{Dumb, "is linked with neither libcap nor libcap-ng, and does not call capset"}
+}

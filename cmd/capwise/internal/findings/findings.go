@@ -1,0 +1,68 @@
+// Package findings writes what capwise scan has found: as a table, as JSON that
+// schema.json describes, and as SARIF.
+package findings
+
+import (
+	"cmp"
+	"encoding/json"
+	"io"
+	"slices"
+
+	"charm.land/lipgloss/v2"
+	"charm.land/lipgloss/v2/table"
+
+	"github.com/capwise/capwise/scan"
+)
+
+// Report is what a scan has found.
+type Report struct {
+	Findings []scan.Finding `json:"findings"`
+	// Errors is what could not be read, one line each.
+	Errors []string `json:"errors"`
+}
+
+// Sort puts the findings in an order that does not depend on how they were found.
+func (r *Report) Sort() {
+	slices.SortFunc(r.Findings, func(a, b scan.Finding) int {
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Verdict, b.Verdict))
+	})
+	slices.Sort(r.Errors)
+}
+
+// Has reports whether a finding has one of the verdicts.
+func (r *Report) Has(verdicts []scan.Verdict) bool {
+	return slices.ContainsFunc(r.Findings, func(f scan.Finding) bool { return slices.Contains(verdicts, f.Verdict) })
+}
+
+// WriteJSON writes the report as indented JSON.
+func (r *Report) WriteJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	e.SetEscapeHTML(false)
+	out := Report{Findings: append([]scan.Finding{}, r.Findings...), Errors: append([]string{}, r.Errors...)}
+	return e.Encode(out)
+}
+
+// WriteTable writes the report for people.
+func (r *Report) WriteTable(w io.Writer) error {
+	if len(r.Findings) == 0 {
+		_, err := io.WriteString(w, "no file carries capabilities\n")
+		return err
+	}
+	t := table.New().BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderHeader(false).BorderColumn(false).
+		StyleFunc(func(int, int) lipgloss.Style { return lipgloss.NewStyle().PaddingRight(2) }).
+		Headers("VERDICT", "FILE", "CAPABILITIES", "EVIDENCE")
+	for _, f := range r.Findings {
+		where := f.Path
+		if f.Target != f.Path {
+			where = f.Target + " " + f.Path
+		}
+		evidence := f.Evidence
+		if f.Warning != "" {
+			evidence += "; " + f.Warning
+		}
+		t.Row(string(f.Verdict), where, cmp.Or(f.Capabilities, "none"), evidence)
+	}
+	_, err := lipgloss.Fprintln(w, t)
+	return err
+}

@@ -1,0 +1,194 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/capwise/capwise/cmd/capwise/internal/findings"
+	"github.com/capwise/capwise/image/rootfs"
+	"github.com/capwise/capwise/scan"
+	"github.com/capwise/capwise/scenario"
+)
+
+const scanLong = `Find the files that carry capabilities, and say what becomes of each:
+
+  aware                 raises its capability by itself; nothing to do
+  aware-but-effective   raises by itself, but does not start where it is dropped: make it +p
+  dumb                  cannot raise by itself: does not start where it is dropped
+  foreign               counts in another user namespace only
+  empty                 no capability in it; it only clears ambient ones
+  lost                  an image for a low port, whose program carries no capability
+  malformed             the kernel does not execute it
+  unknown               the file does not tell whether it raises
+
+A TARGET is a directory, a file, or an image: docker-archive:FILE, oci:DIR[:TAG],
+oci-archive:FILE[:TAG], docker:NAME, podman:NAME, registry:NAME, or tar:FILE for the
+archive of a root file system. Of an image all platforms are looked at. Nothing is
+executed or changed.`
+
+const scanExamples = `  capwise scan /usr
+  capwise scan --one-file-system --fail-on dumb,aware-but-effective /
+  capwise scan --format sarif docker-archive:caddy.tar > caddy.sarif`
+
+// scanner is the flags of the command, and what it finds.
+type scanner struct {
+	format        string
+	failOn        []string
+	oneFileSystem bool
+
+	report findings.Report
+}
+
+func newScan() *cobra.Command {
+	var s scanner
+	cmd := &cobra.Command{
+		Use: "scan [flags] TARGET...", Short: "Find the files that carry capabilities, and what is wrong with them",
+		Long: scanLong, Example: scanExamples, Args: cobra.MinimumNArgs(1), RunE: s.run,
+	}
+	f := cmd.Flags()
+	f.StringVar(&s.format, "format", "table", "table, json or sarif")
+	f.StringSliceVar(&s.failOn, "fail-on", nil, "exit with 2 if a file has one of these verdicts, such as dumb,unknown")
+	f.BoolVar(&s.oneFileSystem, "one-file-system", false, "leave out what is mounted below a directory")
+	return cmd
+}
+
+func (s *scanner) run(cmd *cobra.Command, targets []string) error {
+	verdicts, err := s.options()
+	if err != nil {
+		return err
+	}
+	for _, target := range targets {
+		if err := s.target(target); err != nil {
+			return err
+		}
+	}
+	s.report.Sort()
+	for _, line := range s.report.Errors {
+		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "capwise: "+line); err != nil {
+			return err
+		}
+	}
+	switch s.format {
+	case "json":
+		err = s.report.WriteJSON(cmd.OutOrStdout())
+	case "sarif":
+		err = s.report.WriteSARIF(cmd.OutOrStdout())
+	default:
+		err = s.report.WriteTable(cmd.OutOrStdout())
+	}
+	if err == nil && s.report.Has(verdicts) {
+		err = errFails
+	}
+	return err
+}
+
+func (s *scanner) options() ([]scan.Verdict, error) {
+	if !slices.Contains([]string{"table", "json", "sarif"}, s.format) {
+		return nil, fmt.Errorf("--format %q: want table, json or sarif", s.format)
+	}
+	var verdicts []scan.Verdict
+	for _, name := range s.failOn {
+		if !slices.Contains(scan.Verdicts(), scan.Verdict(name)) {
+			return nil, fmt.Errorf("--fail-on %q: want one of %q", name, scan.Verdicts())
+		}
+		verdicts = append(verdicts, scan.Verdict(name))
+	}
+	return verdicts, nil
+}
+
+// imageKinds begins the references of images.
+var imageKinds = []string{"docker-archive:", "oci:", "oci-archive:", "tar:", "docker:", "podman:", "registry:"}
+
+func (s *scanner) target(target string) error {
+	if slices.ContainsFunc(imageKinds, func(kind string) bool { return strings.HasPrefix(target, kind) }) {
+		return s.images(target)
+	}
+	info, err := os.Lstat(target)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return s.tree(target)
+	}
+	// The walk of the file's folder would do, but for the other files in it.
+	return s.file(target)
+}
+
+func (s *scanner) add(f scan.Finding) {
+	s.report.Findings = append(s.report.Findings, f)
+}
+
+func (s *scanner) failed(err error) {
+	s.report.Errors = append(s.report.Errors, err.Error())
+}
+
+func (s *scanner) tree(dir string) error {
+	t := scan.Tree{
+		OneFileSystem: s.oneFileSystem,
+		Found:         s.judge,
+		Failed:        func(path string, err error) { s.failed(fmt.Errorf("%s: %w", path, err)) },
+	}
+	stop := showProgress(&t.Files)
+	defer stop()
+	return t.Walk(filepath.Clean(dir))
+}
+
+func (s *scanner) judge(path string, attribute []byte) {
+	f, err := scan.JudgeFile(path, attribute)
+	if err != nil {
+		s.failed(err)
+		return
+	}
+	f.Target = path
+	s.add(f)
+}
+
+func (s *scanner) file(path string) error {
+	attribute, err := scan.Attribute(path)
+	if err != nil {
+		return err
+	}
+	if attribute != nil {
+		s.judge(path, attribute)
+	}
+	return nil
+}
+
+func (s *scanner) images(reference string) (err error) {
+	images, err := rootfs.OpenAll(reference)
+	if err != nil {
+		return err
+	}
+	for _, img := range images {
+		err = errors.Join(err, s.image(img), img.Close())
+	}
+	return err
+}
+
+func (s *scanner) image(img *rootfs.Image) error {
+	start := scenario.Start{}
+	scenario.Resolve(&start, img, img.Config, scenario.Given{})
+	about, said := scan.JudgeStart(&start)
+	for path, attribute := range img.Capable() {
+		f, err := scan.Judge(attribute, img.Content(path))
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", img.Name(), path, err)
+		}
+		f.Target, f.Path = img.Name(), path
+		if said && about.Path == path {
+			f.Warning = about.Warning
+		}
+		s.add(f)
+	}
+	if said && about.Verdict == scan.Lost {
+		about.Target = img.Name()
+		s.add(about)
+	}
+	return nil
+}

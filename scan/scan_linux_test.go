@@ -1,0 +1,201 @@
+package scan_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/internal/need"
+	"github.com/capwise/capwise/law"
+	"github.com/capwise/capwise/scan"
+	"github.com/capwise/capwise/scenario"
+)
+
+// walk returns what a walk finds and what it cannot read.
+func walk(t *testing.T, root string, oneFileSystem bool) (found map[string][]byte, failed []string, files int64) {
+	t.Helper()
+	found = map[string][]byte{}
+	tree := scan.Tree{
+		OneFileSystem: oneFileSystem, Workers: 3,
+		Found: func(path string, attribute []byte) {
+			found[strings.TrimPrefix(path, root+"/")] = attribute
+		},
+		Failed: func(path string, err error) {
+			failed = append(failed, fmt.Sprintf("%s: %v", strings.TrimPrefix(path, root+"/"), err))
+		},
+	}
+	if err := tree.Walk(root); err != nil {
+		t.Fatal(err)
+	}
+	return found, failed, tree.Files.Load()
+}
+
+func write(t *testing.T, path, caps string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("x"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if caps == "" {
+		return
+	}
+	c, err := filecap.FromText(caps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := filecap.Set(path, c); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTree walks over everything that a tree can hold besides files.
+func TestTree(t *testing.T) {
+	need.Root(t)
+	root := t.TempDir()
+	want := []string{}
+	for i := range 50 { // enough directories for all workers
+		dir := fmt.Sprintf("d%d/e/f", i%10)
+		name := fmt.Sprintf("%s/file%d", dir, i)
+		caps := ""
+		if i%7 == 0 {
+			caps = "cap_net_bind_service=ep"
+			want = append(want, name)
+		}
+		write(t, filepath.Join(root, name), caps)
+	}
+	write(t, filepath.Join(root, "hard"), "cap_net_raw=p")
+	for _, err := range []error{
+		os.Link(filepath.Join(root, "hard"), filepath.Join(root, "d1/link")),
+		os.Symlink("hard", filepath.Join(root, "soft")),
+		os.Symlink("..", filepath.Join(root, "d2/loop")),
+		os.Symlink("nowhere", filepath.Join(root, "d2/broken")),
+		syscall.Mkfifo(filepath.Join(root, "fifo"), 0o644),
+		syscall.Mknod(filepath.Join(root, "device"), syscall.S_IFCHR|0o644, 1<<8|3),
+		os.Mkdir(filepath.Join(root, "empty"), 0),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want = append(want, "hard", "d1/link")
+	found, failed, files := walk(t, root, false)
+	var names []string
+	for name := range found {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	slices.Sort(want)
+	if !slices.Equal(names, want) || len(failed) != 0 || files != 52 {
+		t.Errorf("found %q in %d files, failed %q; want %q in 52", names, files, failed, want)
+	}
+	if c, err := filecap.Parse(found["hard"]); err != nil || c.String() != "cap_net_raw=p" {
+		t.Errorf("the attribute of hard is %v, %v", c, err)
+	}
+}
+
+// TestMounts holds that the walk stays out of /proc, and of other file systems
+// if asked.
+func TestMounts(t *testing.T) {
+	need.Root(t)
+	root := t.TempDir()
+	for _, m := range []struct{ dir, fs string }{{"proc", "proc"}, {"tmp", "tmpfs"}} {
+		dir := filepath.Join(root, m.dir)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Mount("capwise", dir, m.fs, 0, ""); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := syscall.Unmount(dir, 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	write(t, filepath.Join(root, "tmp/file"), "cap_net_raw=p")
+	if found, failed, files := walk(t, root, false); len(found) != 1 || len(failed) != 0 || files != 1 {
+		t.Errorf("found %v in %d files, failed %q; want tmp/file alone", found, files, failed)
+	}
+	if found, failed, files := walk(t, root, true); len(found)+len(failed) != 0 || files != 0 {
+		t.Errorf("one file system: found %v in %d files, failed %q; want nothing", found, files, failed)
+	}
+}
+
+func TestWalkErrors(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	write(t, file, "")
+	for _, root := range []string{file, file + "/no", "/nowhere"} {
+		var tree scan.Tree
+		if err := tree.Walk(root); err == nil || !strings.HasPrefix(err.Error(), root+": ") {
+			t.Errorf("%s: %v, want an error that names it", root, err)
+		}
+	}
+	var tree scan.Tree
+	if err := tree.Walk("/nowhere"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("got %v, want ErrNotExist", err)
+	}
+}
+
+// TestJudge holds the verdicts that do not depend on the program, for which
+// package aware has its own tests.
+func TestJudge(t *testing.T) {
+	raw := func(caps filecap.Caps) []byte {
+		b, err := caps.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	bind := capset.Of(capset.NetBindService)
+	for name, tc := range map[string]struct {
+		attribute []byte
+		want      scan.Verdict
+	}{
+		"malformed": {[]byte{1, 2, 3}, scan.Malformed},
+		"foreign":   {raw(filecap.Caps{Revision: filecap.V3, RootID: 7, Permitted: bind}), scan.Foreign},
+		"empty":     {raw(filecap.Caps{Revision: filecap.V2}), scan.Empty},
+		"script":    {raw(filecap.Caps{Revision: filecap.V2, Permitted: bind}), scan.Unknown},
+	} {
+		f, err := scan.Judge(tc.attribute, bytes.NewReader([]byte("#!/bin/sh\n")))
+		if err != nil || f.Verdict != tc.want || f.Evidence == "" {
+			t.Errorf("%s: %+v, %v; want %s", name, f, err, tc.want)
+		}
+	}
+}
+
+// TestJudgeStart holds what is said about an image as a whole.
+func TestJudgeStart(t *testing.T) {
+	bind := law.File{Caps: filecap.Caps{Revision: filecap.V2, Permitted: capset.Of(capset.NetBindService)}}
+	low := []scenario.Listen{{Network: "tcp", Address: ":80", Port: 80}}
+	start := func(uid uint32, listens []scenario.Listen, chain ...scenario.Step) *scenario.Start {
+		return &scenario.Start{Settings: scenario.Settings{UID: uid}, Listens: listens, Program: scenario.Program{Chain: chain}}
+	}
+	for name, tc := range map[string]struct {
+		start   *scenario.Start
+		verdict scan.Verdict
+		warning string
+		ok      bool
+	}{
+		"lost":      {start(7, low, scenario.Step{Path: "/web"}), scan.Lost, "", true},
+		"root":      {start(0, low, scenario.Step{Path: "/web"}), "", "", false},
+		"high port": {start(7, []scenario.Listen{{Port: 8080}}, scenario.Step{Path: "/web"}), "", "", false},
+		"carries":   {start(7, low, scenario.Step{Path: "/web", File: bind}), "", "", false},
+		"wrapped":   {start(7, low, scenario.Step{Path: "/tini"}, scenario.Step{Path: "/web", File: bind}), "", "started by /tini", true},
+		"nothing":   {start(7, low), "", "", false},
+	} {
+		f, ok := scan.JudgeStart(tc.start)
+		if ok != tc.ok || f.Verdict != tc.verdict || !strings.HasPrefix(f.Warning, tc.warning) {
+			t.Errorf("%s: %+v, %t", name, f, ok)
+		}
+	}
+}

@@ -1,0 +1,261 @@
+package scan
+
+import (
+	"errors"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/capwise/capwise/internal/sys"
+)
+
+// Tree looks for files with capabilities below a directory. It asks every
+// regular file for its attributes, and opens none: neither FIFOs nor devices are
+// touched, symbolic links are not followed, and file systems that hold no files
+// (/proc, /sys, cgroups, ...) are passed over. Memory does not grow with the
+// tree: what is open at a time is a directory for each level and worker.
+type Tree struct {
+	// OneFileSystem leaves out what is mounted below the directory.
+	OneFileSystem bool
+	// Workers is how many threads walk; 0 for one a processor.
+	Workers int
+	// Found gets the path of a file and its raw attribute, Failed what could not
+	// be read. Walk calls both itself, one at a time.
+	Found  func(path string, attribute []byte)
+	Failed func(path string, err error)
+	// Files counts the files that were asked, while the walk goes on.
+	Files atomic.Int64
+}
+
+// Walk goes through the tree. The error is about root itself.
+func (t *Tree) Walk(root string) error {
+	fd, err := syscall.Open(root, openFlags, 0)
+	if err != nil {
+		return &pathError{root, err}
+	}
+	var st syscall.Stat_t
+	if err := syscall.Fstat(fd, &st); err != nil {
+		return errors.Join(&pathError{root, err}, syscall.Close(fd))
+	}
+	workers := t.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	// A directory that is offered here is taken by a worker that has nothing to
+	// do; while there is none, whoever found it goes on with it.
+	work := make(chan directory, workers)
+	events := make(chan event, 64)
+	var pending, done sync.WaitGroup
+	pending.Add(1)
+	work <- directory{fd, root, st.Dev}
+	for range workers {
+		done.Add(1)
+		go func() {
+			defer done.Done()
+			w := walker{tree: t, work: work, events: events, pending: &pending}
+			w.run()
+		}()
+	}
+	go func() {
+		pending.Wait()
+		close(work)
+		done.Wait()
+		close(events)
+	}()
+	// The walkers have other working directories than the caller.
+	for e := range events {
+		if e.err != nil {
+			t.Failed(e.path, e.err)
+		} else {
+			t.Found(e.path, e.attribute)
+		}
+	}
+	return nil
+}
+
+// event is something that a walker tells.
+type event struct {
+	path      string
+	attribute []byte
+	err       error
+}
+
+const openFlags = syscall.O_RDONLY | syscall.O_DIRECTORY | syscall.O_NOFOLLOW | syscall.O_CLOEXEC | syscall.O_NONBLOCK
+
+// directory is one that is open and not read yet.
+type directory struct {
+	fd   int
+	path string
+	dev  uint64
+}
+
+// walker is one thread's part of the walk.
+type walker struct {
+	tree    *Tree
+	work    chan directory
+	events  chan<- event
+	pending *sync.WaitGroup
+	names   [4096]byte // of attributes
+}
+
+func (w *walker) failed(path string, err error) { w.events <- event{path: path, err: err} }
+
+// run walks what it gets, on a thread with a working directory of its own, which
+// ends with it.
+func (w *walker) run() {
+	runtime.LockOSThread() // never unlocked
+	if err := sys.OwnDirectory(); err != nil {
+		for d := range w.work { // as if it could not be read
+			w.failed(d.path, err)
+			_ = syscall.Close(d.fd) // opened for reading
+			w.pending.Done()
+		}
+		return
+	}
+	for d := range w.work {
+		w.directory(d)
+		w.pending.Done()
+	}
+}
+
+// buffers holds memory for directory entries, one for each level of each walker.
+var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// directory reads one and what is below it, and closes it.
+func (w *walker) directory(d directory) {
+	defer func() { _ = syscall.Close(d.fd) }() // opened for reading
+	if err := syscall.Fchdir(d.fd); err != nil {
+		w.failed(d.path, err)
+		return
+	}
+	buf := buffers.Get().(*[32 << 10]byte)
+	defer buffers.Put(buf)
+	for {
+		n, err := syscall.ReadDirent(d.fd, buf[:])
+		if errors.Is(err, syscall.EINTR) {
+			continue
+		}
+		if err != nil {
+			w.failed(d.path, err)
+		}
+		if n <= 0 {
+			return
+		}
+		if err := w.entries(d, buf[:n]); err != nil {
+			w.failed(d.path, err)
+			return
+		}
+	}
+}
+
+func (w *walker) entries(d directory, rest []byte) error {
+	files := int64(0)
+	defer func() { w.tree.Files.Add(files) }()
+	for len(rest) > 0 {
+		var e sys.Dirent
+		var err error
+		if e, rest, err = sys.NextDirent(rest); err != nil {
+			return err
+		}
+		name := e.Name[:len(e.Name)-1]
+		if string(name) == "." || string(name) == ".." {
+			continue
+		}
+		switch w.typeOf(d, e) {
+		case syscall.DT_REG:
+			files++
+			w.file(d, e.Name)
+		case syscall.DT_DIR:
+			if err := w.child(d, string(name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// typeOf asks for the type where the file system does not list it.
+func (w *walker) typeOf(d directory, e sys.Dirent) byte {
+	if e.Type != syscall.DT_UNKNOWN {
+		return e.Type
+	}
+	var st syscall.Stat_t
+	if err := syscall.Lstat(string(e.Name[:len(e.Name)-1]), &st); err != nil {
+		w.failed(filepath.Join(d.path, string(e.Name[:len(e.Name)-1])), err)
+		return syscall.DT_UNKNOWN
+	}
+	return byte(st.Mode >> 12 & 0xf) // IFTODT of <dirent.h>
+}
+
+func (w *walker) file(d directory, name []byte) {
+	has, err := sys.ListsCapability(name, w.names[:])
+	var attribute []byte
+	if err == nil && has {
+		attribute, err = sys.GetCapability(name)
+	}
+	switch {
+	case errors.Is(err, syscall.ENOENT): // removed meanwhile
+	case err != nil:
+		w.failed(filepath.Join(d.path, string(name[:len(name)-1])), err)
+	case attribute != nil:
+		w.events <- event{path: filepath.Join(d.path, string(name[:len(name)-1])), attribute: attribute}
+	}
+}
+
+// child goes on with a directory below, or leaves it to another worker.
+func (w *walker) child(d directory, name string) error {
+	path := filepath.Join(d.path, name)
+	fd, err := syscall.Openat(d.fd, name, openFlags, 0)
+	if err != nil {
+		if !errors.Is(err, syscall.ENOENT) {
+			w.failed(path, err)
+		}
+		return nil
+	}
+	var st syscall.Stat_t
+	err = syscall.Fstat(fd, &st)
+	if err != nil || st.Dev != d.dev && (w.tree.OneFileSystem || holdsNoFiles(fd)) {
+		if err != nil {
+			w.failed(path, err)
+		}
+		return syscall.Close(fd)
+	}
+	c := directory{fd, path, st.Dev}
+	w.pending.Add(1)
+	select {
+	case w.work <- c:
+		return nil
+	default:
+	}
+	w.directory(c)
+	w.pending.Done()
+	return syscall.Fchdir(d.fd)
+}
+
+// noFiles is the magic numbers of file systems whose files are not programs
+// (<linux/magic.h>).
+var noFiles = map[uint32]bool{
+	0x9fa0: true, 0x62656572: true, 0x27e0eb: true, 0x63677270: true, 0x1cd1: true, 0x0187: true, 0x64626720: true,
+	0x74726163: true, 0xcafe4a11: true, 0x73636673: true, 0x6165676c: true, 0x19800202: true, 0xde5e81e4: true, 0x62656570: true,
+}
+
+// holdsNoFiles reports whether the directory is the root of such a file system.
+func holdsNoFiles(fd int) bool {
+	var st syscall.Statfs_t
+	return syscall.Fstatfs(fd, &st) == nil && noFiles[uint32(st.Type)]
+}
+
+// Attribute returns the raw attribute of one file; nil where it has none. It
+// follows symbolic links.
+func Attribute(path string) ([]byte, error) {
+	attribute, err := sys.GetCapabilityXattr(path)
+	if errors.Is(err, syscall.ENODATA) || errors.Is(err, syscall.ENOTSUP) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, &pathError{path, err}
+	}
+	return attribute, nil
+}
