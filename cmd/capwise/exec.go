@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"runtime"
 
@@ -35,7 +36,11 @@ const execExamples = `  capwise exec --cap net_bind_service -- coredns -dns.port
 
 // The first thread has what prctl(2) sets for one thread only, such as the signal
 // at the parent's death, and is to be the one that becomes the program.
-func init() { runtime.LockOSThread() }
+func init() {
+	if len(os.Args) > 1 && os.Args[1] == "exec" {
+		runtime.LockOSThread()
+	}
+}
 
 func newExec() *cobra.Command {
 	var caps []string
