@@ -51,6 +51,6 @@ func signalsAndMore(t *testing.T, argv []string) string {
 	i := strings.LastIndexByte(string(out), 0)
 	env := strings.Split(string(out[:max(i, 0)]), "\x00")
 	slices.Sort(env)
-	lines := regexp.MustCompile(`(?m)^(Sig|Shd|Max open|Umask).*`).FindAllString(string(out[i+1:]), -1)
+	lines := regexp.MustCompile(`(?m)^(Sig[PBIC]|Shd|Max open|Umask).*`).FindAllString(string(out[i+1:]), -1)
 	return strings.Join(append(env, lines...), "\n")
 }

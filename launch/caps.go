@@ -62,9 +62,15 @@ type state struct {
 	sets
 	bounding capset.Set // of what is permitted and not inheritable
 	noRaise  bool       // SECBIT_NO_CAP_AMBIENT_RAISE
+	noRoot   bool       // SECBIT_NOROOT
 }
 
 type sets struct{ permitted, effective, inheritable, ambient capset.Set }
+
+// gives reports whether a program gets more by the sets than by those before.
+func (s sets) gives(before sets) bool {
+	return !before.ambient.Contains(s.ambient) || !before.inheritable.Contains(s.inheritable)
+}
 
 // plan returns what s has to become. The rules are those of capset(2) and
 // PR_CAP_AMBIENT_RAISE, as law.Task.MakeAmbient has them.

@@ -76,12 +76,12 @@ func change(before, after sets) error {
 
 // current asks the kernel about the calling thread.
 func current() (state, error) {
-	const noCapAmbientRaise = 1 << 6 // of securebits
+	const noRoot, noCapAmbientRaise = 1 << 0, 1 << 6 // of securebits
 	bits, err := sys.Securebits()
 	if err != nil {
 		return state{}, errors.New("securebits: " + err.Error())
 	}
-	s := state{noRaise: bits&noCapAmbientRaise != 0}
+	s := state{noRaise: bits&noCapAmbientRaise != 0, noRoot: bits&noRoot != 0}
 	if s.sets, err = currentSets(); err != nil {
 		return s, err
 	}
@@ -121,8 +121,8 @@ func having(of capset.Set, has func(uint8) (bool, error)) (capset.Set, error) {
 // gained reports whether the process has its ids or capabilities from its own
 // file. It is what the kernel's AT_SECURE says, cap_bprm_creds_from_file of
 // security/commoncap.c: without file capabilities, the permitted set of a user
-// other than root is the ambient one.
+// other than root, and of a root that is like any other, is the ambient one.
 func (s state) gained() bool {
 	uid, gid := syscall.Getuid(), syscall.Getgid()
-	return uid != syscall.Geteuid() || gid != syscall.Getegid() || uid != 0 && !s.ambient.Contains(s.permitted)
+	return uid != syscall.Geteuid() || gid != syscall.Getegid() || (uid != 0 || s.noRoot) && !s.ambient.Contains(s.permitted)
 }

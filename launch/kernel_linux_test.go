@@ -24,7 +24,8 @@ func TestMain(m *testing.M) {
 			}
 			return c
 		},
-		"refused": refused,
+		"refused":   refused,
+		"traceback": func([]string) any { return os.Getenv("GOTRACEBACK") },
 		"exec": func(args []string) any {
 			var caps launch.Caps
 			if err := caps.Add("net_bind_service"); err != nil {
@@ -155,6 +156,23 @@ func TestNeeds(t *testing.T) {
 			t.Errorf("got %+v, want %s", got.Sets, raw)
 		}
 	})
+}
+
+// TestAtSecure holds that a target with =ei, unlike one without capabilities, is
+// started with AT_SECURE. Go shows it in this variable.
+func TestAtSecure(t *testing.T) {
+	need.Root(t)
+	for target, want := range map[string]string{"": "crash", "cap_net_bind_service=ei": "none"} {
+		child := kerneltest.Child{FileCaps: target, Env: []string{"GOTRACEBACK=crash"}}
+		child.Through = func(t testing.TB, path string) []string {
+			return []string{install(t, launch.Config{Caps: launch.Caps{Prefer: bind}, Target: path}, bindCap)}
+		}
+		var got string
+		child.Run(t, "traceback", &got)
+		if got != want {
+			t.Errorf("target %q: GOTRACEBACK is %q, want %q", target, got, want)
+		}
+	}
 }
 
 // TestExecRefuses holds that a program which has capabilities from its own file

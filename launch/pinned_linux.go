@@ -29,7 +29,7 @@ func Pinned(block []byte, args, env []string) error {
 	if err != nil {
 		return failed(c.Target, err)
 	}
-	if gained := before.gained(); gained || after != before.sets {
+	if gained := before.gained(); gained || after.gives(before.sets) {
 		if err := checkTarget(c.Target, c.Owner); err != nil {
 			return err
 		}

@@ -187,6 +187,20 @@ func TestBadConfig(t *testing.T) {
 	}
 }
 
+// TestGivingUp holds that a launcher which only takes away asks nothing of its
+// target.
+func TestGivingUp(t *testing.T) {
+	need.Root(t)
+	target := write(t, filepath.Join(publicDir(t), "prog"), []byte(ownTarget), "")
+	check(t, os.Chmod(target, 0o777))
+	launcher := install(t, launch.Config{Caps: launch.Caps{Never: bind}, Target: target}, "")
+	cmd := exec.Command("setpriv", "--reuid=65532", "--regid=65532", "--clear-groups", "--inh-caps=-all,+net_bind_service,+kill", "--ambient-caps=-all,+net_bind_service,+kill", launcher)
+	out, err := cmd.CombinedOutput()
+	if err != nil || string(out) != "own "+target+" 0000000000000020\n" {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
 // TestRequired holds that a launcher starts nothing without what it requires.
 func TestRequired(t *testing.T) {
 	need.Root(t)

@@ -21,8 +21,7 @@ import (
 
 // facts is what a process can find out about itself that a launcher could change.
 const facts = "/proc/self/status /proc/self/limits /proc/self/environ /proc/self/cmdline /proc/self/stat /proc/self/comm" +
-	" /proc/self/oom_score_adj /proc/self/coredump_filter /proc/self/personality /proc/self/timerslack_ns /proc/self/cgroup" +
-	" /proc/self/mounts"
+	" /proc/self/oom_score_adj /proc/self/coredump_filter /proc/self/personality /proc/self/timerslack_ns /proc/self/cgroup"
 
 // environment has what is rarely in one: duplicates, no "=", nothing before it.
 var environment = []string{
@@ -137,7 +136,7 @@ func comparable(out string, given bool) string {
 		key, _, _ := strings.Cut(strings.TrimSpace(line), ":")
 		switch {
 		case given && strings.HasPrefix(key, "Cap") && key != "CapBnd":
-		case slices.Contains([]string{"Pid", "Tgid", "NStgid", "NSpid", "NSpgid", "NSsid", "PPid", "nonvoluntary_ctxt_switches", "voluntary_ctxt_switches"}, key),
+		case slices.Contains([]string{"Pid", "Tgid", "NStgid", "NSpid", "NSpgid", "NSsid", "PPid", "SigQ", "nonvoluntary_ctxt_switches", "voluntary_ctxt_switches"}, key),
 			strings.HasPrefix(key, "Vm"), strings.HasPrefix(key, "Rss"), strings.HasPrefix(key, "Hugetlb"):
 		case strings.Contains(line, " (cat) "):
 			kept = append(kept, stat(line))

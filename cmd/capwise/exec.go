@@ -18,11 +18,11 @@ Only what is permitted already can be made ambient; nothing is gained. A named
 capability that is not permitted is left out, unless it is required: a program
 that starts without can say best what it lacks.
 
-  --cap CAP           the same as CAP=prefer
-  --cap CAP=prefer    ambient if permitted
-  --cap CAP=require   ambient, or PROGRAM is not started
-  --cap CAP=never     given up, so that it is neither permitted nor ambient
-  no --cap at all     whatever is permitted, as if preferred
+    --cap CAP           the same as CAP=prefer
+    --cap CAP=prefer    ambient if permitted
+    --cap CAP=require   ambient, or PROGRAM is not started
+    --cap CAP=never     given up: neither permitted nor ambient
+    no --cap at all     whatever is permitted, as if preferred
 
 PROGRAM finds arguments, environment, signals, limits and descriptors as capwise
 did. A copy of capwise with file capabilities refuses: it would give them to any
@@ -45,8 +45,9 @@ func init() {
 func newExec() *cobra.Command {
 	var caps []string
 	cmd := &cobra.Command{
-		Use:   "exec [--cap CAP[=require|prefer|never]]... -- PROGRAM [ARGS]",
-		Short: "Start a program with what is permitted", Long: execLong, Example: execExamples,
+		Use:                   "exec [--cap CAP[=require|prefer|never]]... -- PROGRAM [ARGS]",
+		DisableFlagsInUseLine: true,
+		Short:                 "Start a program with what is permitted", Long: execLong, Example: execExamples,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return ownFailure(errors.New("exec: no program"))
