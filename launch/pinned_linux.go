@@ -1,13 +1,13 @@
 package launch
 
 import (
-	"runtime"
 	"strings"
 )
 
 // Pinned is what a launcher does: it reads its Config from the block, makes
 // ambient what that names and is permitted, and replaces the process by the
-// target. It returns only if that fails, and then an [*Error].
+// target. It returns only if that fails, and then an [*Error]. The caller has its
+// goroutine locked to the thread.
 //
 // Neither the arguments nor the environment have a say in what is started. Where
 // the launcher gives a capability, the target is first held to what checkTarget
@@ -16,7 +16,6 @@ import (
 // environment that the dynamic linker would have taken out, had the file been
 // the target's.
 func Pinned(block []byte, args, env []string) error {
-	runtime.LockOSThread()
 	var c Config
 	if err := c.UnmarshalBinary(block); err != nil {
 		return failed("", err)

@@ -1,5 +1,11 @@
 //go:build capwise_exact
 
+// How many processors a cgroup allows is of no use to a process that lasts for a
+// millisecond.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
+
 // Capwise-launcher takes the place of a program that knows nothing of
 // capabilities, and starts it with those that it was made for, where they are
 // permitted. See docs/launcher.md. scripts/launchers.sh builds it; the build tag
@@ -7,7 +13,6 @@
 package main
 
 import (
-	"runtime"
 	"syscall"
 
 	"github.com/capwise/capwise/internal/sys"
@@ -21,10 +26,11 @@ var block = [launch.BlockSize]byte{
 	0xb6, 0xbd, 0x3b, 0x90, 0xfa, 0x89, 0x48, 0xa7,
 }
 
-// The first thread has what prctl(2) sets for one thread only.
-func init() { runtime.LockOSThread() }
-
-func main() {
+// Everything happens while packages are initialized: until then Go keeps this
+// goroutine on the first thread, which has what prctl(2) sets for one thread only.
+// To lock it by runtime.LockOSThread would start another thread, and there may be
+// a limit to them.
+func init() {
 	err := launch.Pinned(block[:], sys.Args(), sys.Environ())
 	code := launch.ExitFailed
 	if e, ok := err.(*launch.Error); ok { //nolint:errorlint // package errors would add to the size
@@ -34,3 +40,5 @@ func main() {
 	_, _ = syscall.Write(2, []byte("capwise-launcher: "+err.Error()+"\n"))
 	syscall.Exit(code)
 }
+
+func main() {} // is not reached
