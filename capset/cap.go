@@ -1,7 +1,7 @@
 package capset
 
 import (
-	"fmt"
+	"errors"
 	"strconv"
 	"strings"
 )
@@ -96,9 +96,9 @@ func ParseCap(name string) (Cap, error) {
 		if n, err := strconv.ParseUint(name, numberBase(lower), 8); err == nil && n <= uint64(MaxCap) {
 			return Cap(n), nil
 		}
-		return 0, fmt.Errorf("capability number %q is not in the range 0 to %d", name, MaxCap)
+		return 0, errors.New("capability number " + strconv.Quote(name) + " is not in the range 0 to " + strconv.Itoa(int(MaxCap)))
 	}
-	return 0, fmt.Errorf("unknown capability %q", name)
+	return 0, errors.New("unknown capability " + strconv.Quote(name))
 }
 
 // numberBase returns the base argument of [strconv.ParseUint]: 0 where the

@@ -4,4 +4,5 @@
 // cap_from_text(3), in both directions.
 //
 // The package is pure: it asks the kernel nothing and builds on every system.
+// It does without package fmt, which the launcher has no room for.
 package capset

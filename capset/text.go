@@ -1,7 +1,8 @@
 package capset
 
 import (
-	"fmt"
+	"errors"
+	"strconv"
 	"strings"
 )
 
@@ -43,7 +44,7 @@ func ParseState(text string) (State, error) {
 	var s State
 	for clause := range strings.FieldsSeq(text) {
 		if err := s.apply(clause); err != nil {
-			return State{}, fmt.Errorf("capability text %q: %w", clause, err)
+			return State{}, errors.New("capability text " + strconv.Quote(clause) + ": " + err.Error())
 		}
 	}
 	return s, nil
@@ -53,7 +54,7 @@ func ParseState(text string) (State, error) {
 func (s *State) apply(clause string) error {
 	op := strings.IndexAny(clause, "=+-")
 	if op < 0 {
-		return fmt.Errorf("no operator: want =, + or - after the list")
+		return errors.New("no operator: want =, + or - after the list")
 	}
 	list, actions := clause[:op], clause[op:]
 	caps, err := ParseSet(list)
@@ -62,7 +63,7 @@ func (s *State) apply(clause string) error {
 	}
 	if list == "" {
 		if actions[0] != '=' || strings.ContainsAny(actions, "+-") {
-			return fmt.Errorf("no capabilities before %q", actions)
+			return errors.New("no capabilities before " + strconv.Quote(actions))
 		}
 		caps = All
 	}
@@ -84,11 +85,11 @@ func (s *State) applyActions(caps Set, actions string) error {
 		bareReset := op == '=' && (n == len(actions) || n == 1)
 		switch {
 		case n < len(actions) && !strings.ContainsRune("=+-", rune(actions[n])):
-			return fmt.Errorf("unknown flag %q: want e, i or p", actions[n:n+1])
+			return errors.New("unknown flag " + strconv.Quote(actions[n:n+1]) + ": want e, i or p")
 		case op == '=' && !first:
-			return fmt.Errorf("= must be the first operator")
+			return errors.New("= must be the first operator")
 		case f == 0 && !bareReset:
-			return fmt.Errorf("no flags after %q", actions[:1])
+			return errors.New("no flags after " + strconv.Quote(actions[:1]))
 		}
 		if op == '=' {
 			s.lower(caps, flagE|flagI|flagP)

@@ -5,6 +5,7 @@
 # as an unprivileged user whose file carries the capability.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+scripts/prepare-debian.sh
 mkdir -p .cache/upstream
 deploy/caddy/program.sh .cache/upstream/caddy "$(go env GOARCH)" github.com/caddyserver/caddy/v2/cmd/caddy
 CGO_ENABLED=0 scripts/module.sh test/peers build -o "$PWD/.cache/bench" ./cmd/bench
@@ -18,3 +19,4 @@ echo "== fix of an image beside buildah and skopeo, median of 5"
 scripts/bench-fix.sh
 .cache/bench bind
 .cache/bench caddy bin/caddy .cache/upstream/caddy
+.cache/bench launch "cmd/capwise/internal/launchers/bin/$(go env GOARCH).gz" bin/capwise

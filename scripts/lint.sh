@@ -61,6 +61,10 @@ for module; do
 		GOOS=$os go vet ./... || failed=yes
 	done
 	"$tools/golangci-lint" run --allow-serial-runners --config "$root/.golangci.yml" ./... || failed=yes
+	if [ "$module" = . ]; then # what is built for the launcher only
+		go vet -tags capwise_exact ./internal/sys ./launch/... || failed=yes
+		"$tools/golangci-lint" run --allow-serial-runners --config "$root/.golangci.yml" --build-tags capwise_exact ./internal/sys ./launch/... || failed=yes
+	fi
 	[ -z "$reachable" ] || "$tools/govulncheck" ./... || failed=yes
 done
 

@@ -29,6 +29,10 @@ needs=(
 	"systemd /lib/systemd/systemd"
 	"dbus dbus-daemon" # systemd-run --wait talks to the bus
 	"curl curl"
+	"tini tini" # launchers are started through it, and compared with it
+	"dumb-init dumb-init"
+	"gosu gosu" # of benchmarks
+	"qemu-user qemu-s390x" # runs the launchers of other architectures
 	"gcc gcc"
 	"libc6-dev /usr/include/stdlib.h"
 	"linux-libc-dev /usr/include/linux/capability.h"

@@ -54,6 +54,7 @@ grep -o '[0-9]* cases compared[^"\\]*' "$work/law-against-this-kernel.json" || t
 gotest "library, race detector" . CGO_ENABLED=1 -- -race -parallel 16 . ./capset ./cred ./diagnose ./filecap ./scan
 gotest "peers: setcap, getcap, libcap" test/peers -- ./...
 
+scripts/launchers.sh
 gotest "command line" cmd/capwise CGO_ENABLED=0 -- -trimpath ./...
 
 say "programs"

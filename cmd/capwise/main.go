@@ -11,9 +11,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/trial"
+	"github.com/capwise/capwise/launch"
 )
 
-// Exit codes besides 0, of every command.
+// Exit codes besides 0, of every command but exec, which has its own.
 const (
 	exitError = 1 // could not do it: bad input, I/O
 	exitFails = 2 // the answer is "it would fail"
@@ -44,6 +45,9 @@ func run(args []string) int {
 		return exitFails
 	default:
 		fmt.Fprintln(os.Stderr, "capwise:", err)
+		if started := new(launch.Error); errors.As(err, &started) {
+			return started.Code
+		}
 		return exitError
 	}
 }
@@ -55,10 +59,10 @@ func newRoot() *cobra.Command {
 		Long: `capwise knows what Linux does with capabilities when a program is started and
 when it binds a port, and tells before it happens.
 
-Exit codes: 0 fine, 1 could not do it, 2 the answer is "it would fail".`,
+Exit codes: 0 fine, 1 could not do it, 2 the answer is "it would fail"; exec has its own.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newExplain(), newDoctor(), newDemo(), newScan(), newFix())
+	root.AddCommand(newExplain(), newDoctor(), newScan(), newFix(), newExec(), newDemo())
 	return root
 }

@@ -66,7 +66,10 @@ type Child struct {
 	Nosuid        bool      // put the copy on a mount with nosuid
 	NewUser       bool      // run in a new user namespace, which does not own the network
 	Shell         bool      // start it from a shell that waits for it
-	Env           []string
+	// Through, where set, is given the path of the copy and returns the command
+	// line, without the child's arguments, that is started instead.
+	Through func(t testing.TB, path string) []string
+	Env     []string
 }
 
 // Run starts the child in the given role and decodes what it returned into
@@ -75,7 +78,11 @@ func (c Child) Run(t testing.TB, role string, result any, args ...string) {
 	t.Helper()
 	need.Root(t)
 	path := c.copySelf(t)
-	out, err := onDoomedThread(func() ([]byte, error) { return c.start(path, role, args) })
+	argv := append([]string{path}, args...)
+	if c.Through != nil {
+		argv = append(c.Through(t, path), args...)
+	}
+	out, err := onDoomedThread(func() ([]byte, error) { return c.start(filepath.Dir(path), role, argv) })
 	if err != nil {
 		t.Fatalf("%s %q %+v: %v", role, args, c, err)
 	}
@@ -155,16 +162,16 @@ func onDoomedThread[T any](fn func() (T, error)) (T, error) {
 }
 
 // start prepares the calling thread and runs the child from it.
-func (c Child) start(path, role string, args []string) ([]byte, error) {
-	if err := c.prepareThread(path); err != nil {
+func (c Child) start(dir, role string, argv []string) ([]byte, error) {
+	if err := c.prepareThread(dir); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	if c.Shell {
 		// A second command keeps the shell from replacing itself.
-		cmd = exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", `"$0" "$@"; exit $?`, path}, args...)...)
+		cmd = exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", `"$0" "$@"; exit $?`}, argv...)...)
 	}
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), childVar+"="+role, "GORACE=atexit_sleep_ms=0")
@@ -193,7 +200,7 @@ func (c Child) attributes() *syscall.SysProcAttr {
 }
 
 // prepareThread gives the calling thread, and so the child, its surroundings.
-func (c Child) prepareThread(path string) error {
+func (c Child) prepareThread(dir string) error {
 	if err := syscall.Unshare(syscall.CLONE_NEWNET | syscall.CLONE_NEWNS); err != nil {
 		return fmt.Errorf("unshare: %w", err)
 	}
@@ -201,7 +208,6 @@ func (c Child) prepareThread(path string) error {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
 	if c.Nosuid {
-		dir := filepath.Dir(path)
 		if err := syscall.Mount(dir, dir, "", syscall.MS_BIND, ""); err != nil {
 			return fmt.Errorf("bind mount: %w", err)
 		}

@@ -2,7 +2,6 @@ package sys
 
 import (
 	"errors"
-	"os"
 	"syscall"
 )
 
@@ -60,12 +59,12 @@ const nsGetUserns = ioNone | 0xb701
 // owns the namespace that the file under /proc/PID/ns stands for: the kernel
 // shows the owner to nobody else, ioctl_ns(2) NS_GET_USERNS.
 func OwnsNamespace(path string) (bool, error) {
-	f, err := os.Open(path)
+	fd, err := open(path)
 	if err != nil {
 		return false, err
 	}
-	defer func() { _ = f.Close() }() // opened for reading
-	owner, _, errno := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), nsGetUserns, 0)
+	defer func() { _ = syscall.Close(fd) }() // opened for reading
+	owner, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), nsGetUserns, 0)
 	switch errno {
 	case 0:
 		return true, syscall.Close(int(owner))
@@ -86,6 +85,26 @@ func NetworkNamespace() string {
 		return ""
 	}
 	return string(buf[:n])
+}
+
+// openError is fs.PathError without package io/fs.
+type openError struct {
+	path string
+	err  error
+}
+
+func (e *openError) Error() string { return "open " + e.path + ": " + e.err.Error() }
+
+func (e *openError) Unwrap() error { return e.err }
+
+// open opens a file for reading. Packages os and io/fs would double what the
+// launcher, which is linked with this package, consists of besides the runtime.
+func open(path string) (int, error) {
+	fd, err := ignoringEINTR(func() (int, error) { return syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0) })
+	if err != nil {
+		return -1, &openError{path, err}
+	}
+	return fd, nil
 }
 
 // ignoringEINTR calls fn again for as long as a signal interrupts it.

@@ -1,7 +1,6 @@
 package sys
 
 import (
-	"os"
 	"runtime"
 	"syscall"
 )
@@ -14,13 +13,13 @@ const nsGetParent = ioNone | 0xb702
 // the innermost first. The kernel shows none outside of the caller's own; there
 // the list ends, and may be empty.
 func NamespaceOwners(path string) ([]uint64, error) {
-	f, err := os.Open(path)
+	first, err := open(path)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = f.Close() }() // opened for reading
+	defer func() { _ = syscall.Close(first) }() // opened for reading
 	var owners []uint64
-	fd, request := f.Fd(), uintptr(nsGetUserns)
+	fd, request := uintptr(first), uintptr(nsGetUserns)
 	for {
 		next, _, errno := syscall.Syscall(syscall.SYS_IOCTL, fd, request, 0)
 		if len(owners) > 0 {
@@ -53,16 +52,16 @@ var setnsNumbers = map[string]uintptr{
 // goroutine, to the network namespace of the file under /proc/PID/ns, setns(2).
 // The thread is fit for nothing else afterwards.
 func EnterNetwork(path string) error {
-	f, err := os.Open(path)
+	fd, err := open(path)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = f.Close() }() // opened for reading
+	defer func() { _ = syscall.Close(fd) }() // opened for reading
 	number, ok := setnsNumbers[runtime.GOARCH]
 	if !ok {
 		return syscall.ENOSYS
 	}
-	if _, _, errno := syscall.Syscall(number, f.Fd(), syscall.CLONE_NEWNET, 0); errno != 0 {
+	if _, _, errno := syscall.Syscall(number, uintptr(fd), syscall.CLONE_NEWNET, 0); errno != 0 {
 		return errno
 	}
 	return nil

@@ -52,30 +52,40 @@ func writeLayer(w io.Writer, p *Program) error {
 			return err
 		}
 	}
-	f, err := os.Open(p.Path)
+	if err := writeFile(tw, p.Path, p.InImage); err != nil {
+		return err
+	}
+	if p.Target != "" {
+		if err := writeFile(tw, p.Target, p.InImage+TargetSuffix); err != nil {
+			return err
+		}
+	}
+	return tw.Close()
+}
+
+func writeFile(tw *tar.Writer, path, inImage string) error {
+	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }() // only read from
-	header, err := programHeader(f, p)
+	header, err := programHeader(f, inImage)
 	if err != nil {
 		return err
 	}
 	if err := tw.WriteHeader(header); err != nil {
 		return err
 	}
-	if _, err := io.Copy(tw, f); err != nil {
-		return err
-	}
-	return tw.Close()
+	_, err = io.Copy(tw, f)
+	return err
 }
 
-func programHeader(f *os.File, p *Program) (*tar.Header, error) {
+func programHeader(f *os.File, inImage string) (*tar.Header, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, err
 	}
-	header := &tar.Header{Name: strings.TrimPrefix(p.InImage, "/"), Mode: 0o755, Size: info.Size()}
+	header := &tar.Header{Name: strings.TrimPrefix(inImage, "/"), Mode: 0o755, Size: info.Size()}
 	const xattr = "security.capability"
 	value := make([]byte, 64) // v3, the longest, has 24
 	n, err := unix.Fgetxattr(int(f.Fd()), xattr, value)
@@ -83,7 +93,7 @@ func programHeader(f *os.File, p *Program) (*tar.Header, error) {
 	case errors.Is(err, unix.ENODATA):
 		return header, nil
 	case err != nil:
-		return nil, fmt.Errorf("%s of %s: %w", xattr, p.Path, err)
+		return nil, fmt.Errorf("%s of %s: %w", xattr, f.Name(), err)
 	}
 	header.PAXRecords = map[string]string{"SCHILY.xattr." + xattr: string(value[:n])}
 	return header, nil

@@ -19,18 +19,48 @@ type Program struct {
 	Archive string // docker-archive with the same file as InImage
 	Ref     string // the name that the image has once loaded
 	InImage string // what to execute in the image
+	// Target is a second file without capabilities, which lies beside the first,
+	// on disk and in the image, under the same name with the ending TargetSuffix.
+	Target string
+}
+
+// TargetSuffix ends the name of a program that has moved beside its launcher.
+const TargetSuffix = ".capwise"
+
+// InImage is where New puts programs.
+const InImage = "/usr/bin/program"
+
+// Behind is New for a launcher, with the program that it starts beside it.
+func Behind(dir, name, launcher, capabilities, target string) (*Program, error) {
+	p, err := onDisk(dir, name, launcher, capabilities)
+	if err != nil {
+		return nil, err
+	}
+	p.Target = p.Path + TargetSuffix
+	if err := copyFile(p.Target, target); err != nil {
+		return nil, err
+	}
+	return p, writeArchive(p)
 }
 
 // New copies binary into dir, gives the copy file capabilities in the notation
 // of setcap(8) ("" for none; "-n 200000 cap_kill=p" to bind them to the user
 // namespace whose root has that id), and writes an image that contains that copy.
 func New(dir, name, binary, capabilities string) (*Program, error) {
+	p, err := onDisk(dir, name, binary, capabilities)
+	if err != nil {
+		return nil, err
+	}
+	return p, writeArchive(p)
+}
+
+func onDisk(dir, name, binary, capabilities string) (*Program, error) {
 	p := &Program{
 		Name:    name,
 		Path:    filepath.Join(dir, name),
 		Archive: filepath.Join(dir, name+".tar"),
 		Ref:     "localhost/capwise-e2e/" + name + ":latest",
-		InImage: "/usr/bin/program",
+		InImage: InImage,
 	}
 	if err := copyFile(p.Path, binary); err != nil {
 		return nil, err
@@ -40,7 +70,7 @@ func New(dir, name, binary, capabilities string) (*Program, error) {
 			return nil, fmt.Errorf("setcap %s %s: %w: %s", capabilities, p.Path, err, out)
 		}
 	}
-	return p, writeArchive(p)
+	return p, nil
 }
 
 // copyFile copies a program. No child is forked meanwhile: it would hold the new

@@ -3,6 +3,7 @@
 //
 //	bench bind                       bind latency
 //	bench caddy OURS UPSTREAM        start-up and requests per second
+//	bench launch LAUNCHER CAPWISE    what a launcher adds to a start
 //
 // The subjects of one table take turns in short rounds, and each ratio is the
 // median of the rounds' ratios: what slows the machine for a while slows all of
@@ -31,7 +32,9 @@ func run(args []string) error {
 		return benchBind()
 	case len(args) == 3 && args[0] == "caddy":
 		return benchCaddy(args[1], args[2])
+	case len(args) == 3 && args[0] == "launch":
+		return benchLaunch(args[1], args[2])
 	default:
-		return fmt.Errorf("arguments %q: want bind, or caddy and the paths of two binaries", args)
+		return fmt.Errorf("arguments %q: want bind, or caddy or launch and the paths of two binaries", args)
 	}
 }

@@ -1,0 +1,70 @@
+package launch
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// oPath is O_PATH of open(2), the same on all architectures but Alpha, PA-RISC
+// and SPARC.
+const oPath = 0x200000
+
+// checkTarget reports, as an [*Error], why the file at path may not be given
+// capabilities. It goes down from the root directory and holds each folder, and
+// the file, to this: no symbolic link, it belongs to root or the owner, and
+// nobody else may write to it; or, for a folder, it is sticky, so that nobody else
+// may replace what belongs to those two. The file is a regular one.
+//
+// What is at the path therefore changes between this and execve(2) only by a
+// doing of root or the owner, which is why the path suffices then, and the
+// program keeps its name in /proc/PID/comm and works as a script.
+func checkTarget(path string, owner uint32) error {
+	fd, err := syscall.Open("/", oPath|syscall.O_DIRECTORY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return failed("/", err)
+	}
+	for at := 0; ; {
+		var st syscall.Stat_t
+		if err := syscall.Fstat(fd, &st); err != nil {
+			return failed(path[:max(at, 1)], err)
+		}
+		if err := checkFile(&st, owner, at == len(path)); err != nil {
+			return failed(path[:max(at, 1)], err)
+		}
+		if at == len(path) {
+			return syscall.Close(fd)
+		}
+		name, _, _ := strings.Cut(path[at+1:], "/")
+		at += 1 + len(name)
+		next, err := syscall.Openat(fd, name, oPath|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0)
+		if err != nil {
+			return notExecuted(path[:at], err)
+		}
+		if err := syscall.Close(fd); err != nil {
+			return failed(path[:at], err)
+		}
+		fd = next
+	}
+}
+
+// checkFile is checkTarget for one part of the path.
+func checkFile(st *syscall.Stat_t, owner uint32, last bool) error {
+	const othersWrite = syscall.S_IWGRP | syscall.S_IWOTH
+	kind := st.Mode & syscall.S_IFMT
+	switch {
+	case kind == syscall.S_IFLNK:
+		return errors.New("a symbolic link; the launcher wants the path that it leads to")
+	case last && kind != syscall.S_IFREG:
+		return errors.New("not a regular file")
+	case !last && kind != syscall.S_IFDIR:
+		return errors.New("not a folder")
+	case st.Uid != 0 && st.Uid != owner:
+		return errors.New("belongs to user " + strconv.Itoa(int(st.Uid)) + ", who could put another program there")
+	case st.Mode&othersWrite == 0, !last && st.Mode&syscall.S_ISVTX != 0:
+		return nil
+	default:
+		return errors.New("others than its owner may write to it, and could put another program there")
+	}
+}
