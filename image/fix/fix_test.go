@@ -412,3 +412,45 @@ func stateOf(t *testing.T, target string) string {
 	}
 	return sha256Of(h)
 }
+
+// TestNewerDocker changes an archive as Docker writes it from 25 on: an OCI layout
+// and manifest.json that share their blobs, with the layers' descriptors.
+func TestNewerDocker(t *testing.T) {
+	f := newFixture(t)
+	archives := layersForTest(t)
+	image := f.image("amd64", plain, archives...)
+	f.layout(image)
+	var names []string
+	sources := object{}
+	for _, a := range archives {
+		digest := digestBytes(a)
+		names = append(names, "blobs/sha256/"+hexOf(digest))
+		sources[digest] = object{"mediaType": typeTar, "digest": digest, "size": len(a)}
+	}
+	config := "blobs/sha256/" + hexOf(digestBytes(f.config("amd64", archives...)))
+	f.put(dockerFile, f.json([]object{{"Config": config, "Layers": names, "LayerSources": sources}}))
+	for _, kind := range []string{"docker-archive", "oci-archive"} {
+		target := f.write(kind)
+		before := contents(t, target)
+		r, err := Run(target, Options{Mode: Strip})
+		if err != nil {
+			t.Fatal(err)
+		}
+		after := contents(t, target)
+		if now := checkDigests(t, after); len(now) != 4 {
+			t.Errorf("%d layers, want two, twice", len(now))
+		}
+		checkKept(t, before, after, r)
+		for _, b := range r.Blobs {
+			if bytes.Contains(after[dockerFile], []byte(hexOf(b.Old))) || bytes.Contains(after[indexFile], []byte(hexOf(b.Old))) {
+				t.Errorf("%s: old %s is still named", kind, b.Kind)
+			}
+			if b.Kind == "layer" && !bytes.Contains(after[dockerFile], []byte(fmt.Sprintf(`"size":%d`, b.NewSize))) {
+				t.Errorf("%s: LayerSources lack the new size", kind)
+			}
+		}
+		if again, err := Run(target, Options{Mode: Strip}); err != nil || len(again.Files) > 0 {
+			t.Errorf("%s: a second run: %+v, %v", kind, again, err)
+		}
+	}
+}
