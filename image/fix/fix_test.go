@@ -454,3 +454,23 @@ func TestNewerDocker(t *testing.T) {
 		}
 	}
 }
+
+// TestUnwritable holds that a layout whose index can't be replaced is left as it
+// was, without new blobs.
+func TestUnwritable(t *testing.T) {
+	f := newFixture(t)
+	f.layout(f.image("amd64", gzipped, layersForTest(t)...))
+	target := f.write("oci")
+	before := contents(t, target)
+	d, err := openDir(strings.TrimPrefix(target, "oci:"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	one := change{old: "oci-layout", new: "blobs/sha256/new", content: strings.NewReader("x"), size: 1}
+	bad := change{old: indexFile, new: "no/such/folder", content: strings.NewReader("x"), size: 1, last: true}
+	if err := d.write(d.path, []change{one, bad}); err == nil {
+		t.Error("no error")
+	}
+	sameFiles(t, before, contents(t, target))
+}

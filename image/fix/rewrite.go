@@ -128,9 +128,11 @@ func (l *layer) verify(c *changed, edits []edit) error {
 	if c.oldDigest = l.digest; c.oldDigest == "" {
 		g.Go(func() (err error) { c.oldDigest, err = digestOf(l.blob, l.blob.Size()); return err })
 	}
-	now, before := newHasher(), newHasher()
-	_, err = io.CopyBuffer(io.MultiWriter(now, &substitute{w: before, edits: undo(edits)}), r, make([]byte, pieceSize))
-	c.diffID, c.oldDiffID = now.digest(), before.digest()
+	now, before := sha256.New(), sha256.New()
+	hashes := newBeside(io.MultiWriter(now, &substitute{w: before, edits: undo(edits)}))
+	_, err = io.CopyBuffer(hashes, r, make([]byte, pieceSize))
+	hashes.wait()
+	c.diffID, c.oldDiffID = sha256Of(now), sha256Of(before)
 	if err := errors.Join(err, g.Wait()); err != nil {
 		return err
 	}
@@ -150,9 +152,9 @@ func (l *layer) check() error {
 		return err
 	}
 	defer done()
-	h := newHasher()
+	h := sha256.New()
 	_, err = io.Copy(h, r)
-	got := h.digest()
+	got := sha256Of(h)
 	if err == nil && !l.diffIDs[got] {
 		err = fmt.Errorf("its archive has digest %s, and not that of the configuration", got)
 	}
@@ -239,45 +241,45 @@ func digestOf(r io.ReaderAt, size int64) (string, error) {
 
 func sha256Of(h hash.Hash) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }
 
-// hasher computes a digest beside whoever writes to it.
-type hasher struct {
+// beside writes in a goroutine of its own, beside whoever writes to it. What is
+// behind it must not fail.
+type beside struct {
 	full, free chan []byte
-	sum        chan string
+	done       chan struct{}
 }
 
 // ahead is how many pieces the writer may be ahead, so that the two seldom wait
 // for each other where they share a processor.
-const ahead = 24
+const ahead = 32
 
-func newHasher() *hasher {
-	h := &hasher{make(chan []byte, ahead), make(chan []byte, ahead), make(chan string, 1)}
-	for range cap(h.free) {
-		h.free <- make([]byte, 0, pieceSize)
+func newBeside(w io.Writer) *beside {
+	b := &beside{make(chan []byte, ahead), make(chan []byte, ahead), make(chan struct{})}
+	for range ahead {
+		b.free <- make([]byte, 0, pieceSize)
 	}
 	go func() {
-		sum := sha256.New()
-		for b := range h.full {
-			sum.Write(b)
-			h.free <- b[:0]
+		defer close(b.done)
+		for piece := range b.full {
+			_, _ = w.Write(piece) // a hash, which takes everything
+			b.free <- piece[:0]
 		}
-		h.sum <- sha256Of(sum)
 	}()
-	return h
+	return b
 }
 
 // Write implements [io.Writer].
-func (h *hasher) Write(p []byte) (int, error) {
+func (b *beside) Write(p []byte) (int, error) {
 	n := len(p)
 	for len(p) > 0 {
-		b := <-h.free
 		piece := min(len(p), pieceSize)
-		h.full <- append(b, p[:piece]...)
+		b.full <- append(<-b.free, p[:piece]...)
 		p = p[piece:]
 	}
 	return n, nil
 }
 
-func (h *hasher) digest() string {
-	close(h.full)
-	return <-h.sum
+// wait waits until everything is written.
+func (b *beside) wait() {
+	close(b.full)
+	<-b.done
 }

@@ -33,6 +33,7 @@ type change struct {
 	content  io.ReaderAt
 	size     int64
 	keep     bool // the old file, too
+	there    bool // the new file was there before
 	last     bool // to be written after all others
 }
 
@@ -117,12 +118,17 @@ func same(a, b string) bool {
 // replace makes the changes in place. New blobs don't disturb; the layout is
 // another once its index is.
 func (d *dir) replace(changes []change) error {
+	for i := range changes {
+		_, err := d.root.Stat(changes[i].new)
+		changes[i].there = err == nil
+	}
 	for _, last := range []bool{false, true} {
-		for _, c := range changes {
+		for i, c := range changes {
 			if c.last != last {
 				continue
 			}
 			if err := writeFile(filepath.Join(d.path, c.new), filepath.Join(d.path, c.old), c); err != nil {
+				d.remove(changes[:i])
 				return err
 			}
 		}
@@ -135,6 +141,15 @@ func (d *dir) replace(changes []change) error {
 		}
 	}
 	return nil
+}
+
+// remove takes new blobs away again, of changes that could not be made to the end.
+func (d *dir) remove(changes []change) {
+	for _, c := range changes {
+		if c.new != c.old && !c.there {
+			_ = d.root.Remove(c.new) // there is an error already
+		}
+	}
 }
 
 // copyTo writes a copy with the changes into an empty folder.
