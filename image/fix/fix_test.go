@@ -474,3 +474,35 @@ func TestUnwritable(t *testing.T) {
 	}
 	sameFiles(t, before, contents(t, target))
 }
+
+// TestMembers changes layers of several gzip members. Where an edit spans two, the
+// layer is compressed anew, and a warning says so.
+func TestMembers(t *testing.T) {
+	archive := tarOf(t, fileSpec{name: "bin/a", caps: effectiveCaps, size: 90_000}, fileSpec{name: "bin/b", caps: effectiveCaps, size: 50_000})
+	for mode, how := range map[Mode]string{Permitted: patched, Strip: recompressed} {
+		f := newFixture(t)
+		f.docker(plain, archive)
+		name := hexOf(digestBytes(archive)) + ".tar"
+		f.files[name] = nil
+		for at := 0; at < len(archive); at += 520 * 7 {
+			piece := archive[at:min(len(archive), at+520*7)]
+			if at == 0 { // the first ends in the PAX header
+				f.files[name] = append(compress(t, gzipped, piece[:530]), compress(t, gzipped, piece[530:])...)
+				continue
+			}
+			f.files[name] = append(f.files[name], compress(t, gzipped, piece)...)
+		}
+		target := f.write("docker-archive")
+		r, err := Run(target, Options{Mode: mode})
+		if err != nil || len(r.Files) != 2 || r.Blobs[0].How != how {
+			t.Fatalf("%s: %+v, %v", mode, r, err)
+		}
+		if said := strings.Contains(strings.Join(r.Warnings, ""), "compressed anew"); said != (how == recompressed) {
+			t.Errorf("%s: warnings %q", mode, r.Warnings)
+		}
+		now := checkDigests(t, contents(t, target))
+		if mode == Permitted && differing(t, archive, now[0]) != 2 {
+			t.Error("more than two bits differ")
+		}
+	}
+}
