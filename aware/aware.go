@@ -16,6 +16,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/capwise/capwise/launch"
 )
 
 // Answer says whether a program raises capabilities.
@@ -88,6 +90,9 @@ func detectGo(f *elf.File, r io.ReaderAt) (result Result, isGo bool, err error) 
 	case table == nil:
 		return Result{Unknown, "a Go program (" + info.GoVersion + ") without its function table"}, true, nil
 	}
+	if infoErr == nil && info.Path == launcherPath {
+		return launcher(r), true, nil
+	}
 	for _, f := range raisers {
 		if hasFunction(table, f.function) {
 			return Result{Aware, fmt.Sprintf("contains %s of %s", f.function, f.of)}, true, nil
@@ -106,6 +111,25 @@ func detectGo(f *elf.File, r io.ReaderAt) (result Result, isGo bool, err error) 
 		module = strings.TrimSpace("Go program " + info.Main.Path + " " + info.Main.Version)
 	}
 	return Result{Dumb, module + ", in which nothing raises capabilities"}, true, nil
+}
+
+// launcherPath is the package that launchers are built from.
+const launcherPath = "github.com/capwise/capwise/launch/cmd/capwise-launcher"
+
+// mostLauncher is more than a launcher takes.
+const mostLauncher = 4 << 20
+
+// launcher says what a launcher starts.
+func launcher(r io.ReaderAt) Result {
+	program, err := io.ReadAll(io.NewSectionReader(r, 0, mostLauncher))
+	if err != nil {
+		return Result{Unknown, fmt.Sprintf("a launcher of capwise that cannot be read: %v", err)}
+	}
+	c, err := launch.Find(program)
+	if err != nil {
+		return Result{Unknown, fmt.Sprintf("a launcher of capwise that starts nothing: %v", err)}
+	}
+	return Result{Aware, "the launcher of capwise for " + c.Target}
 }
 
 // functionTable returns the section that holds the names of a Go program's

@@ -11,6 +11,11 @@ import (
 // and SPARC.
 const oPath = 0x200000
 
+// Check reports why a launcher with this Config would refuse to give its
+// capabilities to the file at path, which can stand for a target that is not in
+// its place yet; nil if it would not. The error is an [*Error].
+func (c Config) Check(path string) error { return checkTarget(path, c.Owner) }
+
 // checkTarget reports, as an [*Error], why the file at path may not be given
 // capabilities. It goes down from the root directory and holds each folder, and
 // the file, to this: no symbolic link, it belongs to root or the owner, and

@@ -2,36 +2,45 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/capwise/capwise/image/fix"
+	"github.com/capwise/capwise/image/rootfs"
+	"github.com/capwise/capwise/scan"
 )
 
-const fixLong = `Change file capabilities inside an image, byte for byte: no Docker, no root, no
-additional layer.
+const fixLong = `Put file capabilities right, in files and inside images.
 
-By default every file that carries a capability with the effective bit, such as
-cap_net_bind_service=ep, gets it as permitted only (=p). Such a program starts
-with every capability dropped; it has to raise the capability itself where it may.
+  auto        programs that raise by themselves get theirs as permitted only;
+              others get a launcher (files), or are refused (images)
+  permitted   take the effective bit away: cap_net_bind_service=ep becomes =p
+  launcher    put a launcher in the program's place, which gives it the capability
+              where it is granted, and starts it in any case (files)
+  strip       remove the capabilities
 
-The target is docker-archive:FILE, oci:DIR[:TAG] or oci-archive:FILE[:TAG]; of an
-image for several platforms all are changed. Without -o it is changed in place:
-it is the old or the new at any time.
+A TARGET is a file, a directory (with all files in it that carry capabilities), or an
+image: docker-archive:FILE, oci:DIR[:TAG] or oci-archive:FILE[:TAG]; of an image for
+several platforms all are changed. Without -o it is changed in place: it is the old
+or the new at any time. A second run changes nothing.
 
-Only what has to differ does: other blobs, and all other bytes of a changed layer's
-uncompressed archive, stay as they are. Files that later layers replace or remove
-are left alone. What the new digests make stale, such as signatures, is named.
+Of an image only what has to differ does: other blobs, and all other bytes of a
+changed layer's uncompressed archive, stay as they are. Files that later layers
+replace or remove are left alone. What the new digests make stale, such as
+signatures, is named. It needs neither Docker nor root.
 
-Exit codes: 0 done, or nothing to do; 1 could not do it, and nothing was changed.`
+Exit codes: 0 done, or nothing to do; 1 could not do it, or would have to guess.`
 
 const fixExamples = `  capwise fix docker-archive:caddy.tar --dry-run
   capwise fix docker-archive:caddy.tar -o docker-archive:caddy-p.tar
-  capwise fix oci:layout:latest --file /usr/bin/caddy
-  capwise fix oci-archive:image.tar --mode strip --format json`
+  capwise fix oci:layout:latest --mode permitted --file /usr/bin/caddy
+  capwise fix /usr/local/bin/server
+  capwise fix --mode launcher /usr/bin/fping`
 
 // fixCommand is the flags of the command.
 type fixCommand struct {
@@ -43,7 +52,7 @@ func newFix() *cobra.Command {
 	var c fixCommand
 	cmd := &cobra.Command{
 		Use:     "fix TARGET [-o OUT]",
-		Short:   "Change file capabilities inside an image, byte for byte",
+		Short:   "Put the capabilities of files and images right",
 		Long:    fixLong,
 		Example: fixExamples,
 		Args:    cobra.ExactArgs(1),
@@ -51,7 +60,7 @@ func newFix() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVarP(&c.options.Out, "output", "o", "", "where the result goes, a target of the same kind (default: in place)")
-	f.StringVar(&c.mode, "mode", string(fix.Permitted), "permitted: take the effective bit away; strip: remove the capabilities")
+	f.StringVar(&c.mode, "mode", modeAuto, "auto, permitted, launcher or strip")
 	f.StringArrayVar(&c.options.Files, "file", nil, "change only this file of the image (repeatable)")
 	f.BoolVar(&c.options.DryRun, "dry-run", false, "say what would change, and write nothing")
 	f.StringVar(&c.format, "format", "text", "text or json")
@@ -62,11 +71,30 @@ func (c *fixCommand) run(cmd *cobra.Command, args []string) error {
 	if c.format != "text" && c.format != "json" {
 		return fmt.Errorf("--format %q: want text or json", c.format)
 	}
-	c.options.Mode = fix.Mode(c.mode)
-	if c.options.Mode != fix.Permitted && c.options.Mode != fix.Strip {
-		return fmt.Errorf("--mode %q: want %s or %s", c.mode, fix.Permitted, fix.Strip)
+	switch c.mode {
+	case modeAuto, modeLauncher, string(fix.Permitted), string(fix.Strip):
+	default:
+		return fmt.Errorf("--mode %q: want auto, permitted, launcher or strip", c.mode)
 	}
-	r, err := fix.Run(args[0], c.options)
+	if !isImage(args[0]) {
+		return c.fixFiles(cmd, args[0])
+	}
+	return c.fixImage(cmd, args[0])
+}
+
+// fixImage fixes an image.
+func (c *fixCommand) fixImage(cmd *cobra.Command, target string) error {
+	c.options.Mode = fix.Mode(c.mode)
+	switch c.mode {
+	case modeLauncher:
+		return errors.New("--mode launcher is for files: put a launcher into an image where it is built (docs/launcher.md)")
+	case modeAuto:
+		c.options.Mode = fix.Permitted
+		if err := onlyAware(target, c.options.Files); err != nil {
+			return err
+		}
+	}
+	r, err := fix.Run(target, c.options)
 	if err != nil {
 		return err
 	}
@@ -83,6 +111,33 @@ func (c *fixCommand) run(cmd *cobra.Command, args []string) error {
 	}
 	_, err = io.WriteString(cmd.OutOrStdout(), fixText(r))
 	return err
+}
+
+// onlyAware refuses to guess: each file of an image that would lose its
+// effective bit has to be one that raises by itself. files are the only ones that
+// count, if there are any.
+func onlyAware(target string, files []string) (err error) {
+	images, err := rootfs.OpenAll(target)
+	if err != nil {
+		return err
+	}
+	for _, img := range images {
+		defer func() { err = errors.Join(err, img.Close()) }()
+		for path, attribute := range img.Capable() {
+			if len(files) > 0 && !slices.Contains(files, path) {
+				continue
+			}
+			f, err := scan.Judge(attribute, img.Content(path))
+			if err != nil {
+				return fmt.Errorf("%s: %s: %w", img.Name(), path, err)
+			}
+			if f.Verdict != scan.Aware && f.Verdict != scan.Effective {
+				return fmt.Errorf("%s: %s is %s: %s; choose --mode permitted if it raises its capabilities by itself or does without, or strip, or --file to leave it out",
+					img.Name(), path, f.Verdict, f.Evidence)
+			}
+		}
+	}
+	return nil
 }
 
 // fixText is the report for people.

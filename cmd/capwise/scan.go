@@ -105,8 +105,13 @@ func (s *scanner) options() ([]scan.Verdict, error) {
 // imageKinds begins the references of images.
 var imageKinds = []string{"docker-archive:", "oci:", "oci-archive:", "tar:", "docker:", "podman:", "registry:"}
 
+// isImage reports whether a target is the reference of an image, not a path.
+func isImage(target string) bool {
+	return slices.ContainsFunc(imageKinds, func(kind string) bool { return strings.HasPrefix(target, kind) })
+}
+
 func (s *scanner) target(target string) error {
-	if slices.ContainsFunc(imageKinds, func(kind string) bool { return strings.HasPrefix(target, kind) }) {
+	if isImage(target) {
 		return s.images(target)
 	}
 	info, err := os.Lstat(target)

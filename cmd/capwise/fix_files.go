@@ -1,0 +1,180 @@
+package main
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/capwise/capwise/cmd/capwise/internal/launchers"
+	filefix "github.com/capwise/capwise/fix"
+	"github.com/capwise/capwise/scan"
+)
+
+// The modes that more is decided for than what becomes of the attribute.
+const (
+	modeAuto     = "auto"
+	modeLauncher = "launcher"
+)
+
+// fixedFile is what was done to a file, or would be.
+type fixedFile struct {
+	Path   string `json:"path"`
+	Action string `json:"action"` // permitted, strip, launcher or none
+	Old    string `json:"old"`
+	New    string `json:"new"`
+}
+
+// fixFiles fixes a file, or the files with capabilities below a directory.
+func (c *fixCommand) fixFiles(cmd *cobra.Command, target string) error {
+	if c.options.Out != "" || len(c.options.Files) > 0 {
+		return errors.New("-o and --file are for images: files are changed in place")
+	}
+	paths, errs, err := capableFiles(target)
+	if err != nil {
+		return err
+	}
+	done := []fixedFile{}
+	for _, path := range paths {
+		f, err := c.fixFile(path)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		done = append(done, f)
+	}
+	if err := c.writeFixed(cmd, done); err != nil {
+		return err
+	}
+	return errors.Join(errs...)
+}
+
+// capableFiles lists the files with capabilities, and what could not be read.
+func capableFiles(target string) (paths []string, errs []error, err error) {
+	info, err := os.Lstat(target)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !info.IsDir() {
+		return []string{target}, nil, nil
+	}
+	t := scan.Tree{
+		OneFileSystem: true,
+		Found:         func(path string, _ []byte) { paths = append(paths, path) },
+		Failed:        func(path string, err error) { errs = append(errs, fmt.Errorf("%s: %w", path, err)) },
+	}
+	return paths, errs, t.Walk(filepath.Clean(target))
+}
+
+func (c *fixCommand) fixFile(path string) (fixedFile, error) {
+	mode := c.mode
+	if mode == modeAuto {
+		var err error
+		if mode, err = chooseMode(path); err != nil {
+			return fixedFile{}, err
+		}
+	}
+	var change filefix.Change
+	var err error
+	switch mode {
+	case "":
+	case modeLauncher:
+		change, err = c.putLauncher(path)
+	default:
+		change, err = filefix.File(path, filefix.Mode(mode), c.options.DryRun)
+	}
+	if !change.Needed() {
+		mode = "none"
+	}
+	return fixedFile{path, mode, change.Old, change.New}, err
+}
+
+// chooseMode says what a file needs, by what it is; "" for nothing.
+func chooseMode(path string) (string, error) {
+	attribute, err := scan.Attribute(path)
+	if err != nil || attribute == nil {
+		return "", err
+	}
+	f, err := scan.JudgeFile(path, attribute)
+	if err != nil {
+		return "", err
+	}
+	switch f.Verdict {
+	case scan.Aware:
+		return "", nil
+	case scan.Effective:
+		return string(filefix.Permitted), nil
+	case scan.Dumb:
+		return modeLauncher, nil
+	default:
+		return "", fmt.Errorf("%s is %s: %s; choose --mode permitted if it raises its capabilities by itself, launcher if not, or strip", path, f.Verdict, f.Evidence)
+	}
+}
+
+// putLauncher puts the launcher for the program's architecture before it.
+func (c *fixCommand) putLauncher(path string) (filefix.Change, error) {
+	arch, err := archOf(path)
+	if err != nil {
+		return filefix.Change{}, err
+	}
+	program, err := launchers.Program(arch)
+	if err != nil {
+		return filefix.Change{}, err
+	}
+	return filefix.Launcher(path, program, c.options.DryRun)
+}
+
+// archs names the architectures of launchers as Go does.
+var archs = map[elf.Machine]string{
+	elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64", elf.EM_ARM: "arm", elf.EM_RISCV: "riscv64", elf.EM_S390: "s390x", elf.EM_PPC64: "ppc64le",
+}
+
+func archOf(path string) (string, error) {
+	f, err := elf.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("%s: a launcher is for ELF programs: %w", path, err)
+	}
+	arch, ok := archs[f.Machine]
+	if !ok {
+		err = fmt.Errorf("%s: there is no launcher for %s", path, f.Machine)
+	}
+	return arch, errors.Join(err, f.Close())
+}
+
+func (c *fixCommand) writeFixed(cmd *cobra.Command, done []fixedFile) error {
+	if c.format == "json" {
+		e := json.NewEncoder(cmd.OutOrStdout())
+		e.SetIndent("", "  ")
+		e.SetEscapeHTML(false)
+		return e.Encode(struct {
+			DryRun bool        `json:"dry_run"`
+			Files  []fixedFile `json:"files"`
+		}{c.options.DryRun, done})
+	}
+	var b bytes.Buffer
+	needed := 0
+	for _, f := range done {
+		if f.Action == "none" {
+			continue
+		}
+		needed++
+		now := f.New
+		if now == "" {
+			now = "none"
+		}
+		fmt.Fprintf(&b, "%s: %s -> %s\n", f.Path, f.Old, now)
+	}
+	switch {
+	case needed == 0:
+		b.WriteString("nothing to do\n")
+	case c.options.DryRun:
+		b.WriteString("dry run: nothing is changed\n")
+	}
+	_, err := cmd.OutOrStdout().Write(b.Bytes())
+	return err
+}
