@@ -89,12 +89,9 @@ func with[T any](reference string, fn func([]candidate) (T, error)) (out T, err 
 			err = fmt.Errorf("image %q: %w", reference, err)
 		}
 	}()
-	dir, err := os.MkdirTemp("", "capwise-image-")
-	if err != nil {
-		return out, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	candidates, err := find(kind, name, dir)
+	var copies copies
+	defer func() { err = errors.Join(err, copies.remove()) }()
+	candidates, err := find(kind, name, &copies)
 	if err == nil && len(candidates) == 0 {
 		err = errors.New("no image for Linux in it")
 	}
@@ -104,8 +101,26 @@ func with[T any](reference string, fn func([]candidate) (T, error)) (out T, err 
 	return fn(candidates)
 }
 
-// find finds the images; dir is for copies.
-func find(kind, name, dir string) ([]candidate, error) {
+// copies is a temporary folder, made when it is needed first.
+type copies struct{ dir string }
+
+func (c *copies) folder() (string, error) {
+	var err error
+	if c.dir == "" {
+		c.dir, err = os.MkdirTemp("", "capwise-image-")
+	}
+	return c.dir, err
+}
+
+func (c *copies) remove() error {
+	if c.dir == "" {
+		return nil
+	}
+	return os.RemoveAll(c.dir)
+}
+
+// find finds the images.
+func find(kind, name string, c *copies) ([]candidate, error) {
 	switch kind {
 	case "docker-archive":
 		return inArchive(name)
@@ -113,19 +128,11 @@ func find(kind, name, dir string) ([]candidate, error) {
 		path, tag := cutTag(name)
 		return inLayout(path, tag)
 	case "oci-archive":
-		file, tag := cutTag(name)
-		if err := unpack(file, dir); err != nil {
-			return nil, err
-		}
-		return inLayout(dir, tag)
+		return inLayoutArchive(name, c)
 	case "tar":
 		return inTar(name)
 	case "docker", "podman":
-		file := filepath.Join(dir, "image.tar")
-		if err := save(kind, name, file); err != nil {
-			return nil, err
-		}
-		return inArchive(file)
+		return inEngine(kind, name, c)
 	case "registry":
 		return inRegistry(name)
 	default:
@@ -144,6 +151,32 @@ func cutTag(name string) (file, tag string) {
 func inArchive(file string) ([]candidate, error) {
 	img, err := tarball.ImageFromPath(file, nil)
 	return []candidate{{image: img}}, err
+}
+
+// inLayoutArchive unpacks an archive, to read it as a layout.
+func inLayoutArchive(name string, c *copies) ([]candidate, error) {
+	file, tag := cutTag(name)
+	dir, err := c.folder()
+	if err != nil {
+		return nil, err
+	}
+	if err := unpack(file, dir); err != nil {
+		return nil, err
+	}
+	return inLayout(dir, tag)
+}
+
+// inEngine reads what the engine saves.
+func inEngine(engine, name string, c *copies) ([]candidate, error) {
+	dir, err := c.folder()
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dir, "image.tar")
+	if err := save(engine, name, file); err != nil {
+		return nil, err
+	}
+	return inArchive(file)
 }
 
 // inTar makes an image of one layer of an archive.

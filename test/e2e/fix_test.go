@@ -50,7 +50,7 @@ var caddyFixed = sync.OnceValues(func() (*fixed, error) {
 	p.Archive = filepath.Join(dir, "fixed.tar")
 	cmd := exec.Command(copied, "fix", "docker-archive:"+f.before, "-o", "docker-archive:"+p.Archive)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65532, Gid: 65532}}
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "TMPDIR="+dir) // the tests' own is not for everybody
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w: %s", cmd.Args, err, out)
