@@ -23,7 +23,7 @@ func refusedBind(err error) *net.OpError {
 	if !ok || portOf(op) == 0 {
 		return nil
 	}
-	call, ok := op.Err.(*os.SyscallError) //nolint:errorlint // net returns just this
+	call, ok := op.Err.(*os.SyscallError)                            //nolint:errorlint // net returns just this
 	if !ok || call.Syscall != "bind" || call.Err != syscall.EACCES { //nolint:errorlint // net returns just this
 		return nil
 	}

@@ -38,11 +38,17 @@ func read(img v1.Image, name string, keep bool) (*Image, error) {
 		return nil, err
 	}
 	out := &Image{Config: programOf(config.Config), name: name, tree: tree{}}
-	for i, l := range layers {
-		if err := out.tree.add(l, keep); err != nil {
+	files, err := readLayers(layers, keep)
+	for i := 0; err == nil && i < len(files); i++ {
+		if err = out.tree.add(files[i]); err != nil {
 			err = fmt.Errorf("layer %d of %d: %w", i+1, len(layers), err)
-			return nil, errors.Join(err, out.Close())
 		}
+	}
+	if err != nil {
+		for _, f := range files {
+			err = errors.Join(err, (&Image{tree: f.files}).Close())
+		}
+		return nil, err
 	}
 	return out, nil
 }
