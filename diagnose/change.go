@@ -171,9 +171,7 @@ func (p *patient) changePorts(s *scenario.Start) bool {
 
 func (p *patient) openPort(c Change, s *scenario.Start) bool {
 	s.Settings.PortStart = p.port
-	if s.Running != nil {
-		s.Running = nil // the same program, asked again
-	}
+	s.Running = nil // the same program, asked again
 	return p.port != 0 && (s.Settings.Network == scenario.NetworkHost) == (c == HostSysctl)
 }
 

@@ -1,65 +1,27 @@
 package fix_test
 
 import (
-	"compress/gzip"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/fix"
+	"github.com/capwise/capwise/internal/kerneltest"
 	"github.com/capwise/capwise/internal/need"
 	"github.com/capwise/capwise/launch"
 )
-
-// launcher is the launcher for this machine, as the command line has it.
-var launcher = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "capwise-launchers-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	cmd := exec.Command("../scripts/launchers.sh", dir)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
-		return nil, err
-	}
-	f, err := os.Open(filepath.Join(dir, runtime.GOARCH+".gz"))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	r, err := gzip.NewReader(f)
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(r)
-})
 
 // dumb makes a folder that a launcher trusts, with a copy of a program in it that
 // cannot raise.
 func dumb(t *testing.T, caps string) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("/usr/local", "capwise-fix-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "cat")
+	path := filepath.Join(kerneltest.PublicDir(t, "/usr/local"), "cat")
 	content, err := os.ReadFile("/bin/cat")
 	if err != nil {
 		t.Fatal(err)
@@ -90,10 +52,7 @@ func status(t *testing.T, path, bounding string) (string, error) {
 // afterwards, and has its capability where it is granted.
 func TestLauncher(t *testing.T) {
 	need.Root(t)
-	program, err := launcher()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := kerneltest.Launchers(t)[runtime.GOARCH]
 	path := dumb(t, "cap_net_bind_service=ep")
 	if out, err := status(t, path, "-all"); err == nil {
 		t.Fatalf("it starts without its capability: %s", out)
@@ -126,10 +85,7 @@ func TestLauncher(t *testing.T) {
 // TestLauncherUnfinished holds that a second call finishes what a crash left.
 func TestLauncherUnfinished(t *testing.T) {
 	need.Root(t)
-	program, err := launcher()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := kerneltest.Launchers(t)[runtime.GOARCH]
 	path := dumb(t, "cap_net_bind_service=ep")
 	if _, err := fix.Launcher(path, program, false); err != nil {
 		t.Fatal(err)
@@ -150,10 +106,7 @@ func TestLauncherUnfinished(t *testing.T) {
 // changed then.
 func TestLauncherRefuses(t *testing.T) {
 	need.Root(t)
-	program, err := launcher()
-	if err != nil {
-		t.Fatal(err)
-	}
+	program := kerneltest.Launchers(t)[runtime.GOARCH]
 	for says, change := range map[string]func(path string) error{
 		"hard links":        func(path string) error { return os.Link(path, path+"-link") },
 		"set-id bit":        func(path string) error { return syscall.Chmod(path, 0o4755) },

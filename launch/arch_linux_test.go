@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/capwise/capwise/internal/kerneltest"
 	"github.com/capwise/capwise/internal/need"
 	"github.com/capwise/capwise/launch"
 )
@@ -20,12 +21,12 @@ import (
 func TestArchitectures(t *testing.T) {
 	need.Root(t)
 	emulators := map[string]string{"amd64": "qemu-x86_64", "arm64": "qemu-aarch64", "arm": "qemu-arm", "riscv64": "qemu-riscv64", "s390x": "qemu-s390x", "ppc64le": "qemu-ppc64le"}
-	dir := publicDir(t)
+	dir := kerneltest.PublicDir(t, "")
 	target := filepath.Join(dir, "cat")
 	copyProgram(t, "/bin/cat", target)
 	caller := []string{"env", "--ignore-signal=PIPE,QUIT,CHLD,TERM", "--block-signal=USR1,CHLD", "prlimit", "--nofile=100:200"}
 	bare := signalsAndMore(t, append(slices.Clone(caller), target))
-	for arch, program := range launchers(t) {
+	for arch, program := range kerneltest.Launchers(t) {
 		t.Run(arch, func(t *testing.T) {
 			stamped, err := launch.Stamp(program, launch.Config{Caps: launch.Caps{Prefer: bind}, Target: target})
 			check(t, err)

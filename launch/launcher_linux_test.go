@@ -9,56 +9,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"sync"
 	"testing"
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/internal/kerneltest"
 	"github.com/capwise/capwise/launch"
 )
-
-// built builds the launchers as the command line gets them.
-var built = sync.OnceValues(func() (map[string][]byte, error) {
-	dir, err := os.MkdirTemp("", "capwise-launchers-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	cmd := exec.Command("../scripts/launchers.sh", dir)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Run(); err != nil {
-		return nil, err
-	}
-	files, err := filepath.Glob(dir + "/*.gz")
-	if err != nil {
-		return nil, err
-	}
-	programs := map[string][]byte{}
-	for _, file := range files {
-		packed, err := os.ReadFile(file)
-		if err != nil {
-			return nil, err
-		}
-		r, err := gzip.NewReader(bytes.NewReader(packed))
-		if err != nil {
-			return nil, err
-		}
-		arch := filepath.Base(file[:len(file)-len(".gz")])
-		if programs[arch], err = io.ReadAll(r); err != nil {
-			return nil, err
-		}
-	}
-	return programs, nil
-})
-
-func launchers(t testing.TB) map[string][]byte {
-	t.Helper()
-	programs, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return programs
-}
 
 // TestBuild holds of each architecture's launcher what the issue asks for.
 func TestBuild(t *testing.T) {
@@ -66,7 +23,7 @@ func TestBuild(t *testing.T) {
 		"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64, "arm": elf.EM_ARM,
 		"riscv64": elf.EM_RISCV, "s390x": elf.EM_S390, "ppc64le": elf.EM_PPC64,
 	}
-	programs := launchers(t)
+	programs := kerneltest.Launchers(t)
 	if len(programs) != len(machines) {
 		t.Fatalf("%d launchers, want %d", len(programs), len(machines))
 	}
@@ -122,7 +79,7 @@ var bind = capset.Of(capset.NetBindService)
 // install puts a launcher for the target beside it and returns its path.
 func install(t testing.TB, c launch.Config, fileCaps string) string {
 	t.Helper()
-	program, err := launch.Stamp(launchers(t)[runtime.GOARCH], c)
+	program, err := launch.Stamp(kerneltest.Launchers(t)[runtime.GOARCH], c)
 	if err != nil {
 		t.Fatal(err)
 	}

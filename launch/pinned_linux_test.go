@@ -84,10 +84,10 @@ func TestPinned(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, fileCaps := range []string{bindCap, ""} {
-				dir := publicDir(t)
+				dir := kerneltest.PublicDir(t, "")
 				check(t, os.Mkdir(dir+"/in", 0o755))
 				write(t, dir+"/in/prog", []byte(ownTarget), "")
-				program, err := launch.Stamp(launchers(t)[runtime.GOARCH], launch.Config{Caps: launch.Caps{Prefer: bind}, Target: dir + "/in/prog", Owner: c.owner})
+				program, err := launch.Stamp(kerneltest.Launchers(t)[runtime.GOARCH], launch.Config{Caps: launch.Caps{Prefer: bind}, Target: dir + "/in/prog", Owner: c.owner})
 				check(t, err)
 				launcher := write(t, dir+"/launcher", program, fileCaps)
 				if c.setup != nil {
@@ -123,7 +123,7 @@ func check(t *testing.T, errs ...error) {
 // TestCallerHasNoSay starts a launcher with all that a caller can give it.
 func TestCallerHasNoSay(t *testing.T) {
 	need.Root(t)
-	dir, mine := publicDir(t), publicDir(t)
+	dir, mine := kerneltest.PublicDir(t, ""), kerneltest.PublicDir(t, "")
 	target := write(t, filepath.Join(dir, "prog"), []byte(ownTarget), "")
 	launcher := install(t, launch.Config{Caps: launch.Caps{Require: bind}, Target: target}, bindCap)
 	for _, name := range []string{"prog", "launcher", "sh", "sed", "bash"} {
@@ -154,9 +154,9 @@ func TestCallerHasNoSay(t *testing.T) {
 // wrote starts nothing, in one line.
 func TestBadConfig(t *testing.T) {
 	need.Root(t)
-	dir := publicDir(t)
+	dir := kerneltest.PublicDir(t, "")
 	target := write(t, filepath.Join(dir, "prog"), []byte(ownTarget), "")
-	empty := launchers(t)[runtime.GOARCH]
+	empty := kerneltest.Launchers(t)[runtime.GOARCH]
 	stamped, err := launch.Stamp(empty, launch.Config{Caps: launch.Caps{Prefer: bind}, Target: target})
 	check(t, err)
 	at := bytes.Index(stamped, []byte(target))
@@ -191,7 +191,7 @@ func TestBadConfig(t *testing.T) {
 // target.
 func TestGivingUp(t *testing.T) {
 	need.Root(t)
-	target := write(t, filepath.Join(publicDir(t), "prog"), []byte(ownTarget), "")
+	target := write(t, filepath.Join(kerneltest.PublicDir(t, ""), "prog"), []byte(ownTarget), "")
 	check(t, os.Chmod(target, 0o777))
 	launcher := install(t, launch.Config{Caps: launch.Caps{Never: bind}, Target: target}, "")
 	cmd := exec.Command("setpriv", "--reuid=65532", "--regid=65532", "--clear-groups", "--inh-caps=-all,+net_bind_service,+kill", "--ambient-caps=-all,+net_bind_service,+kill", launcher)
@@ -204,7 +204,7 @@ func TestGivingUp(t *testing.T) {
 // TestRequired holds that a launcher starts nothing without what it requires.
 func TestRequired(t *testing.T) {
 	need.Root(t)
-	target := write(t, filepath.Join(publicDir(t), "prog"), []byte(ownTarget), "")
+	target := write(t, filepath.Join(kerneltest.PublicDir(t, ""), "prog"), []byte(ownTarget), "")
 	launcher := install(t, launch.Config{Caps: launch.Caps{Require: bind}, Target: target}, "")
 	code, out, complaint := asUser(t, exec.Command(launcher))
 	if code != launch.ExitFailed || out != "" || !strings.Contains(complaint, "required and not permitted here: cap_net_bind_service") {

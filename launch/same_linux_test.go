@@ -52,7 +52,7 @@ func TestSame(t *testing.T) {
 	for name, caller := range callers {
 		for _, fileCaps := range []string{"", bindCap} {
 			t.Run(fmt.Sprintf("%s, launcher %q", name, fileCaps), func(t *testing.T) {
-				dir := publicDir(t)
+				dir := kerneltest.PublicDir(t, "")
 				target := filepath.Join(dir, "cat")
 				copyProgram(t, "/bin/cat", target)
 				launcher := install(t, launch.Config{Caps: launch.Caps{Prefer: bind}, Target: target}, fileCaps)
@@ -81,7 +81,7 @@ func TestSame(t *testing.T) {
 func TestSameForThread(t *testing.T) {
 	need.Root(t)
 	setpriv := need.Tool(t, "setpriv")
-	target := filepath.Join(publicDir(t), "dump")
+	target := filepath.Join(kerneltest.PublicDir(t, ""), "dump")
 	copyProgram(t, setpriv, target)
 	launcher := install(t, launch.Config{Caps: launch.Caps{Prefer: bind}, Target: target}, "")
 	caller := []string{setpriv, "--pdeathsig=HUP", "--securebits=+no_setuid_fixup,+keep_caps_locked", "--no-new-privs"}
@@ -156,24 +156,6 @@ func stat(line string) string {
 	return fmt.Sprintln(leads, f[5] == f[0], f[17], f[18], f[19], f[30:34], f[37], f[39:41])
 }
 
-// publicDir is a folder of root's that every user may enter.
-func publicDir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "capwise-launch-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
-}
-
 func copyProgram(t testing.TB, from, to string) {
 	t.Helper()
 	program, err := os.ReadFile(from)
@@ -187,7 +169,7 @@ func copyProgram(t testing.TB, from, to string) {
 // code go where, and only where, the launcher's file gave the capability.
 func TestSecureEnvironment(t *testing.T) {
 	need.Root(t)
-	dir := publicDir(t)
+	dir := kerneltest.PublicDir(t, "")
 	target := filepath.Join(dir, "env")
 	copyProgram(t, "/usr/bin/env", target)
 	config := launch.Config{Caps: launch.Caps{Prefer: bind}, Target: target}
@@ -215,7 +197,7 @@ func TestSecureEnvironment(t *testing.T) {
 // those that this machine's ld.so takes out for a file with +ep.
 func TestAsTheDynamicLinker(t *testing.T) {
 	need.Root(t)
-	dir := publicDir(t)
+	dir := kerneltest.PublicDir(t, "")
 	target := filepath.Join(dir, "env")
 	copyProgram(t, "/usr/bin/env", target)
 	launcher := install(t, launch.Config{Caps: launch.Caps{Prefer: bind}, Target: target}, bindCap)
@@ -264,7 +246,7 @@ func TestAsTheDynamicLinker(t *testing.T) {
 // with that bit would, and only to a target that passes the checks.
 func TestSetID(t *testing.T) {
 	need.Root(t)
-	dir := publicDir(t)
+	dir := kerneltest.PublicDir(t, "")
 	target := filepath.Join(dir, "id")
 	copyProgram(t, "/usr/bin/id", target)
 	launcher := install(t, launch.Config{Target: target}, "")

@@ -146,7 +146,6 @@ func (r *resolver) program() {
 		if err := w.execute(s.Program.Args, 0); err != nil {
 			r.refuseProgram(s.Program.Args[0], err)
 		}
-		s.Program.Evidence = r.files.String()
 	}
 	r.unknownProgram()
 	r.useFileCaps()
@@ -201,7 +200,6 @@ func (r *resolver) useFileCaps() {
 	}
 	last := s.Program.Last()
 	last.File.Caps, last.File.Malformed, last.File.Foreign = *r.given.FileCaps, false, false
-	s.Program.Evidence = "--file-caps"
 }
 
 // listens completes the addresses.

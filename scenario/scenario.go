@@ -175,8 +175,6 @@ type Program struct {
 	Chain []Step
 	// Awareness says whether the last program raises what it is permitted.
 	Awareness Awareness
-	// Evidence says in one clause where Chain and Awareness come from.
-	Evidence string
 	// Unknown says that the file was not found, and is taken to carry no
 	// capabilities.
 	Unknown bool

@@ -122,7 +122,7 @@ func try(s *scenario.Start) (*report.Tried, error) {
 func write(cmd *cobra.Command, r *report.Report, format string, trace bool) error {
 	var err error
 	if format == "json" {
-		err = r.WriteJSON(cmd.OutOrStdout())
+		err = writeJSON(cmd.OutOrStdout(), r)
 	} else {
 		err = r.WriteText(cmd.OutOrStdout(), trace)
 	}

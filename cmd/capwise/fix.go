@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -99,10 +98,7 @@ func (c *fixCommand) fixImage(cmd *cobra.Command, target string) error {
 		return err
 	}
 	if c.format == "json" {
-		e := json.NewEncoder(cmd.OutOrStdout())
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(r)
+		return writeJSON(cmd.OutOrStdout(), r)
 	}
 	for _, w := range r.Warnings {
 		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "capwise: warning:", w); err != nil {

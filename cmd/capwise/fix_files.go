@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"debug/elf"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -148,10 +147,7 @@ func archOf(path string) (string, error) {
 
 func (c *fixCommand) writeFixed(cmd *cobra.Command, done []fixedFile) error {
 	if c.format == "json" {
-		e := json.NewEncoder(cmd.OutOrStdout())
-		e.SetIndent("", "  ")
-		e.SetEscapeHTML(false)
-		return e.Encode(struct {
+		return writeJSON(cmd.OutOrStdout(), struct {
 			DryRun bool        `json:"dry_run"`
 			Files  []fixedFile `json:"files"`
 		}{c.options.DryRun, done})

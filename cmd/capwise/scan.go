@@ -46,7 +46,7 @@ type scanner struct {
 }
 
 func newScan() *cobra.Command {
-	var s scanner
+	s := scanner{report: findings.Report{Findings: []scan.Finding{}, Errors: []string{}}}
 	cmd := &cobra.Command{
 		Use: "scan [flags] TARGET...", Short: "Find the files that carry capabilities, and what is wrong with them",
 		Long: scanLong, Example: scanExamples, Args: cobra.MinimumNArgs(1), RunE: s.run,
@@ -76,7 +76,7 @@ func (s *scanner) run(cmd *cobra.Command, targets []string) error {
 	}
 	switch s.format {
 	case "json":
-		err = s.report.WriteJSON(cmd.OutOrStdout())
+		err = writeJSON(cmd.OutOrStdout(), &s.report)
 	case "sarif":
 		err = s.report.WriteSARIF(cmd.OutOrStdout())
 	default:

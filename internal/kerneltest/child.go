@@ -94,19 +94,7 @@ func (c Child) Run(t testing.TB, role string, result any, args ...string) {
 // copySelf puts a copy of the test binary where any user may execute it.
 func (c Child) copySelf(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "capwise-child-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "child")
+	path := filepath.Join(PublicDir(t, ""), "child")
 	if err := copyFile("/proc/self/exe", path); err != nil {
 		t.Fatal(err)
 	}

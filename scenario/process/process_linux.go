@@ -104,7 +104,7 @@ func (r *reader) program() {
 	}
 	exe = strings.TrimSuffix(exe, " (deleted)")
 	r.start.Name = fmt.Sprintf("%s (process %d)", filepath.Base(exe), r.pid)
-	r.start.Program = scenario.Program{Args: args, Chain: []scenario.Step{{Path: exe}}, Evidence: r.path("exe")}
+	r.start.Program = scenario.Program{Args: args, Chain: []scenario.Step{{Path: exe}}}
 	r.start.Request.Entrypoint, r.start.Request.Args = args[:1:1], args[1:]
 }
 

@@ -1,10 +1,9 @@
-// Package findings writes what capwise scan has found: as a table, as JSON that
-// schema.json describes, and as SARIF.
+// Package findings writes what capwise scan has found: as a table, as JSON and
+// as SARIF.
 package findings
 
 import (
 	"cmp"
-	"encoding/json"
 	"io"
 	"slices"
 
@@ -14,7 +13,7 @@ import (
 	"github.com/capwise/capwise/scan"
 )
 
-// Report is what a scan has found.
+// Report is what a scan has found. Its lists are not nil, for JSON.
 type Report struct {
 	Findings []scan.Finding `json:"findings"`
 	// Errors is what could not be read, one line each.
@@ -32,15 +31,6 @@ func (r *Report) Sort() {
 // Has reports whether a finding has one of the verdicts.
 func (r *Report) Has(verdicts []scan.Verdict) bool {
 	return slices.ContainsFunc(r.Findings, func(f scan.Finding) bool { return slices.Contains(verdicts, f.Verdict) })
-}
-
-// WriteJSON writes the report as indented JSON.
-func (r *Report) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	out := Report{Findings: append([]scan.Finding{}, r.Findings...), Errors: append([]string{}, r.Errors...)}
-	return e.Encode(out)
 }
 
 // WriteTable writes the report for people.

@@ -3,8 +3,6 @@
 package report
 
 import (
-	"encoding/json"
-	"io"
 	"strings"
 
 	"github.com/capwise/capwise/capset"
@@ -201,12 +199,4 @@ func (r *Report) OK() bool {
 		}
 	}
 	return true
-}
-
-// WriteJSON writes the report as indented JSON.
-func (r *Report) WriteJSON(w io.Writer) error {
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(r)
 }
