@@ -1,8 +1,6 @@
 package launch
 
 import (
-	"errors"
-	"strconv"
 	"strings"
 	"syscall"
 )
@@ -35,7 +33,7 @@ func checkTarget(path string, owner uint32) error {
 		if err := syscall.Fstat(fd, &st); err != nil {
 			return failed(path[:max(at, 1)], err)
 		}
-		if err := checkFile(&st, owner, at == len(path)); err != nil {
+		if err := checkPart(st.Mode, st.Uid, owner, at == len(path)); err != nil {
 			return failed(path[:max(at, 1)], err)
 		}
 		if at == len(path) {
@@ -51,25 +49,5 @@ func checkTarget(path string, owner uint32) error {
 			return failed(path[:at], err)
 		}
 		fd = next
-	}
-}
-
-// checkFile is checkTarget for one part of the path.
-func checkFile(st *syscall.Stat_t, owner uint32, last bool) error {
-	const othersWrite = syscall.S_IWGRP | syscall.S_IWOTH
-	kind := st.Mode & syscall.S_IFMT
-	switch {
-	case kind == syscall.S_IFLNK:
-		return errors.New("a symbolic link; the launcher wants the path that it leads to")
-	case last && kind != syscall.S_IFREG:
-		return errors.New("not a regular file")
-	case !last && kind != syscall.S_IFDIR:
-		return errors.New("not a folder")
-	case st.Uid != 0 && st.Uid != owner:
-		return errors.New("belongs to user " + strconv.Itoa(int(st.Uid)) + ", who could put another program there")
-	case st.Mode&othersWrite == 0, !last && st.Mode&syscall.S_ISVTX != 0:
-		return nil
-	default:
-		return errors.New("others than its owner may write to it, and could put another program there")
 	}
 }

@@ -26,6 +26,9 @@ const (
 // Where a header block has its fields.
 const (
 	nameSize    = 100
+	modeAt      = 100
+	uidAt       = 108
+	uidEnd      = 116
 	sizeAt      = 124
 	sumAt       = 148
 	sumEnd      = 156
@@ -43,6 +46,7 @@ const (
 type header struct {
 	kind       byte
 	size       int64
+	mode, uid  int64
 	name, link string
 	gnu        bool
 }
@@ -56,6 +60,12 @@ func parseHeader(b []byte) (header, error) {
 	h := header{kind: b[typeAt], name: cut(b[:nameSize]), link: cut(b[linkAt:linkEnd])}
 	if h.size, err = number(b[sizeAt : sizeAt+12]); err != nil || h.size < 0 || h.size > math.MaxInt64-blockSize {
 		return header{}, fmt.Errorf("%w: %q: wrong size %q", ErrFormat, h.name, b[sizeAt:sizeAt+12])
+	}
+	if h.mode, err = number(b[modeAt:uidAt]); err != nil {
+		return header{}, fmt.Errorf("%w: %q: wrong mode %q", ErrFormat, h.name, b[modeAt:uidAt])
+	}
+	if h.uid, err = number(b[uidAt:uidEnd]); err != nil {
+		return header{}, fmt.Errorf("%w: %q: wrong owner %q", ErrFormat, h.name, b[uidAt:uidEnd])
 	}
 	switch magic := string(b[magicAt : magicAt+8]); {
 	case magic == "ustar  \x00":
@@ -130,6 +140,7 @@ func cut(b []byte) string {
 // finish takes what the extended headers say over the main one.
 func (e *Entry) finish(h header) error {
 	e.Type, e.Size, e.Name, e.Linkname = h.kind, h.size, h.name, h.link
+	e.Mode, e.UID = h.mode, h.uid
 	var name, link string
 	for _, s := range e.extension {
 		data := e.Raw[s.begin+blockSize : s.begin+blockSize+s.data]
@@ -181,6 +192,12 @@ func (e *Entry) take(r Record) error {
 		e.Name = value
 	case "linkpath":
 		e.Linkname = value
+	case "uid":
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%w: %q: wrong owner %q in a PAX record", ErrFormat, e.Name, value)
+		}
+		e.UID = n
 	case "size":
 		n, err := strconv.ParseInt(value, 10, 64)
 		if err != nil || n < 0 || n > math.MaxInt64-blockSize {

@@ -45,36 +45,5 @@ func parseRecords(data []byte, at int) ([]Record, error) {
 // Without returns the headers without the records that drop names. A PAX header
 // that has no others is left out whole.
 func (e *Entry) Without(drop func(key string) bool) ([]byte, error) {
-	var out []byte
-	for _, s := range e.extension {
-		if s.kind != typePAX {
-			out = append(out, e.Raw[s.begin:s.end]...)
-			continue
-		}
-		var data []byte
-		dropped := false
-		for _, r := range e.Records {
-			if r.begin < s.begin || r.begin >= s.end {
-				continue
-			}
-			if drop(r.Key) {
-				dropped = true
-				continue
-			}
-			data = append(data, e.Raw[r.begin:r.end]...)
-		}
-		switch {
-		case !dropped:
-			out = append(out, e.Raw[s.begin:s.end]...)
-		case len(data) > 0:
-			at := len(out)
-			out = append(out, e.Raw[s.begin:s.begin+blockSize]...)
-			if err := setSize(out[at:], int64(len(data))); err != nil {
-				return nil, err
-			}
-			out = append(out, data...)
-			out = append(out, make([]byte, -len(data)&(blockSize-1))...)
-		}
-	}
-	return append(out, e.Raw[e.header:]...), nil
+	return e.Rewritten(Rewrite{Size: e.Size, Drop: drop})
 }

@@ -39,6 +39,8 @@ type Entry struct {
 	Type byte
 	// Size is how many bytes of content follow the headers; padding comes on top.
 	Size int64
+	// Mode is the permission bits, with set-id and sticky bits; UID is the owner.
+	Mode, UID int64
 
 	header    int       // where in Raw the main header begins
 	extension []section // extended headers

@@ -77,6 +77,9 @@ func agree(t *testing.T, b []byte, strict bool) {
 			if e.Name != h.Name || e.Linkname != h.Linkname || e.Type != h.Typeflag {
 				t.Fatalf("got %q %q %c, archive/tar reads %q %q %c", e.Name, e.Linkname, e.Type, h.Name, h.Linkname, h.Typeflag)
 			}
+			if int64(int(e.UID)) != int64(h.Uid) || e.Mode != h.Mode {
+				t.Fatalf("%s: mode %o, owner %d; archive/tar reads %o, %d", e.Name, e.Mode, e.UID, h.Mode, h.Uid)
+			}
 			for _, r := range e.Records {
 				if !bytes.Equal(r.Value, e.Raw[r.At:r.At+len(r.Value)]) {
 					t.Fatalf("%s: record %s is not at %d", e.Name, r.Key, r.At)
@@ -210,4 +213,59 @@ func FuzzWalk(f *testing.F) {
 		f.Add(archive(f, format))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) { agree(t, b, false) })
+}
+
+// TestRewritten holds, for names at the limits of all formats, that archive/tar
+// reads the new name, size and records, and everything else as before.
+func TestRewritten(t *testing.T) {
+	for _, format := range []tar.Format{tar.FormatUSTAR, tar.FormatPAX, tar.FormatGNU, tar.FormatUnknown} {
+		for n := 1; n < 320; n++ {
+			name := strings.Repeat("12345678/", 40)[:n-1] + "z"
+			h := &tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o750, Uid: 7, Gid: 8, Uname: "x", Size: 3, Format: format}
+			if format == tar.FormatPAX || format == tar.FormatUnknown {
+				h.PAXRecords = map[string]string{capability: "gone", "comment": "stays"}
+			}
+			rewritten(t, h)
+		}
+	}
+}
+
+func rewritten(t *testing.T, h *tar.Header) {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := w.WriteHeader(h); err != nil {
+		return // the format has no such name
+	}
+	if _, err := w.Write([]byte("abc")); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	e, err := tarwalk.New(&b).Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	change := tarwalk.Rewrite{Suffix: ".capwise", Size: 70_000, Drop: func(key string) bool { return key == capability }}
+	if h.PAXRecords != nil {
+		change.Add = []tarwalk.Record{{Key: "SCHILY.xattr.user.x", Value: []byte("a\nb")}}
+	}
+	raw, err := e.Rewritten(change)
+	if err != nil {
+		if h.PAXRecords != nil || !strings.Contains(err.Error(), "no PAX header, which path") {
+			t.Errorf("%s: %v", h.Name, err)
+		}
+		return
+	}
+	got, err := tar.NewReader(bytes.NewReader(append(raw, make([]byte, 80_000)...))).Next()
+	if err != nil {
+		t.Fatalf("%d bytes, %v: %v", len(h.Name), h.Format, err)
+	}
+	if got.Name != h.Name+".capwise" || got.Size != 70_000 || got.Mode != h.Mode || got.Uid != h.Uid || got.Gid != h.Gid || got.Uname != h.Uname {
+		t.Errorf("%d bytes, %v: %+v", len(h.Name), h.Format, got)
+	}
+	if h.PAXRecords != nil && (got.PAXRecords["SCHILY.xattr.user.x"] != "a\nb" || got.PAXRecords["comment"] != "stays" || got.PAXRecords[capability] != "") {
+		t.Errorf("%d bytes, %v: records %q", len(h.Name), h.Format, got.PAXRecords)
+	}
 }
