@@ -12,9 +12,6 @@ import (
 	"github.com/capwise/capwise/launch"
 )
 
-// TargetSuffix ends the name under which a program lies beside its launcher.
-const TargetSuffix = ".capwise"
-
 // Launcher puts a launcher in the place of a program that cannot raise its
 // capabilities by itself: the program moves beside it, to a name that ends in
 // [TargetSuffix], and carries no capabilities any more, while the launcher carries
@@ -32,7 +29,7 @@ func Launcher(path string, launcher []byte, dry bool) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
-	i := install{path: path, target: path + TargetSuffix, launcher: launcher}
+	i := install{Program: Program{Path: path}, launcher: launcher}
 	c, err := i.run(dry)
 	if err != nil {
 		return Change{}, &fs.PathError{Op: "put a launcher before", Path: path, Err: cause(err)}
@@ -52,10 +49,10 @@ func realPath(path string) (string, error) {
 
 // install is a launcher on its way in.
 type install struct {
-	path, target string
-	launcher     []byte
-	stat         syscall.Stat_t
-	caps         filecap.Caps
+	Program
+	launcher []byte
+	stat     syscall.Stat_t
+	config   launch.Config
 }
 
 func (i *install) run(dry bool) (Change, error) {
@@ -65,7 +62,7 @@ func (i *install) run(dry bool) (Change, error) {
 	if err := i.inspect(); err != nil {
 		return Change{}, err
 	}
-	c := Change{Old: i.caps.String(), New: i.permitted().String() + " on a launcher"}
+	c := i.Change()
 	if dry {
 		return c, nil
 	}
@@ -74,78 +71,58 @@ func (i *install) run(dry bool) (Change, error) {
 		return c, err
 	}
 	// From here on both names lead to the program, then one to the launcher.
-	if err := os.Link(i.path, i.target); err != nil {
+	if err := os.Link(i.Path, i.Target()); err != nil {
 		return c, errors.Join(err, os.Remove(tmp))
 	}
-	if err := os.Rename(tmp, i.path); err != nil {
-		return c, errors.Join(err, os.Remove(tmp), os.Remove(i.target))
+	if err := os.Rename(tmp, i.Path); err != nil {
+		return c, errors.Join(err, os.Remove(tmp), os.Remove(i.Target()))
 	}
-	return c, errors.Join(filecap.Remove(i.target), syncFolder(filepath.Dir(i.path)))
+	return c, errors.Join(filecap.Remove(i.Target()), syncFolder(filepath.Dir(i.Path)))
 }
 
 // installed reports whether the file is a launcher for its target already, and
 // finishes what a crash has left undone.
 func (i *install) installed(dry bool) (bool, error) {
-	program, err := os.ReadFile(i.path)
+	content, err := os.ReadFile(i.Path)
 	if err != nil {
 		return false, err
 	}
-	c, err := launch.Find(program)
-	if errors.Is(err, launch.ErrNoLauncher) {
-		return false, nil
+	done, err := i.Launched(content)
+	if !done || err != nil || dry {
+		return done, err
 	}
-	if err == nil && c.Target != i.target {
-		err = fmt.Errorf("it is a launcher, for %s", c.Target)
-	}
-	if err != nil || dry {
-		return true, err
-	}
-	return true, filecap.Remove(i.target)
+	return true, filecap.Remove(i.Target())
 }
 
 // inspect reads what there is, and refuses what a launcher does no good to.
 func (i *install) inspect() error {
-	if err := syscall.Lstat(i.path, &i.stat); err != nil {
+	if err := syscall.Lstat(i.Path, &i.stat); err != nil {
 		return err
 	}
 	var err error
-	if i.caps, err = filecap.Get(i.path); err != nil {
+	if i.Caps, err = filecap.Get(i.Path); err != nil {
 		return err
 	}
-	_, there := os.Lstat(i.target)
-	switch {
-	case i.caps.Foreign():
-		return ErrForeign
-	case i.caps.Permitted == 0:
-		return errors.New("its file permits no capability")
-	case i.stat.Mode&(syscall.S_ISUID|syscall.S_ISGID) != 0:
-		return errors.New("it has a set-id bit, which a launcher would lose")
-	case i.stat.Nlink > 1:
-		return fmt.Errorf("it has %d hard links, and the others would lose the capability", i.stat.Nlink-1)
-	case there == nil:
-		return fmt.Errorf("%s is there already", i.target)
+	i.Owner, i.Links = i.stat.Uid, int(i.stat.Nlink)-1
+	i.SetID = i.stat.Mode&(syscall.S_ISUID|syscall.S_ISGID) != 0
+	_, there := os.Lstat(i.Target())
+	i.Taken = there == nil
+	if i.config, err = i.Config(); err != nil {
+		return err
 	}
-	if err := i.config().Check(i.path); err != nil {
+	if err := i.config.Check(i.Path); err != nil {
 		return fmt.Errorf("the launcher would refuse to start it: %w", err)
 	}
 	return nil
 }
 
-func (i *install) config() launch.Config {
-	return launch.Config{Caps: launch.Caps{Prefer: i.caps.Permitted}, Target: i.target, Owner: i.stat.Uid}
-}
-
-func (i *install) permitted() filecap.Caps {
-	return filecap.Caps{Permitted: i.caps.Permitted, Revision: filecap.V2}
-}
-
 // write makes the complete launcher under a name of its own.
 func (i *install) write() (name string, err error) {
-	stamped, err := launch.Stamp(i.launcher, i.config())
+	stamped, err := launch.Stamp(i.launcher, i.config)
 	if err != nil {
 		return "", err
 	}
-	f, err := os.CreateTemp(filepath.Dir(i.path), "."+filepath.Base(i.path)+TargetSuffix+"-")
+	f, err := os.CreateTemp(filepath.Dir(i.Path), "."+filepath.Base(i.Path)+TargetSuffix+"-")
 	if err != nil {
 		return "", err
 	}
@@ -153,7 +130,7 @@ func (i *install) write() (name string, err error) {
 	// In this order: a change of owner takes capabilities away.
 	err = errors.Join(err, f.Chown(int(i.stat.Uid), int(i.stat.Gid)), f.Chmod(fs.FileMode(i.stat.Mode&0o777)), f.Sync(), f.Close())
 	if err == nil {
-		err = filecap.Set(f.Name(), i.permitted())
+		err = filecap.Set(f.Name(), i.LauncherCaps())
 	}
 	if err != nil {
 		return "", errors.Join(err, os.Remove(f.Name()))

@@ -1,26 +1,23 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/capwise/capwise/cmd/capwise/internal/launchers"
 	"github.com/capwise/capwise/image/fix"
-	"github.com/capwise/capwise/image/rootfs"
-	"github.com/capwise/capwise/scan"
 )
 
 const fixLong = `Put file capabilities right, in files and inside images.
 
   auto        programs that raise by themselves get theirs as permitted only;
-              others get a launcher (files), or are refused (images)
+              others get a launcher; what cannot be told is refused
   permitted   take the effective bit away: cap_net_bind_service=ep becomes =p
   launcher    put a launcher in the program's place, which gives it the capability
-              where it is granted, and starts it in any case (files)
+              where it is granted, and starts it in any case
   strip       remove the capabilities
 
 A TARGET is a file, a directory (with all files in it that carry capabilities), or an
@@ -43,8 +40,8 @@ const fixExamples = `  capwise fix docker-archive:caddy.tar --dry-run
 
 // fixCommand is the flags of the command.
 type fixCommand struct {
-	options      fix.Options
-	mode, format string
+	options fix.Options
+	format  string
 }
 
 func newFix() *cobra.Command {
@@ -59,7 +56,7 @@ func newFix() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVarP(&c.options.Out, "output", "o", "", "where the result goes, a target of the same kind (default: in place)")
-	f.StringVar(&c.mode, "mode", modeAuto, "auto, permitted, launcher or strip")
+	f.StringVar((*string)(&c.options.Mode), "mode", string(fix.Auto), "auto, permitted, launcher or strip")
 	f.StringArrayVar(&c.options.Files, "file", nil, "change only this file of the image (repeatable)")
 	f.BoolVar(&c.options.DryRun, "dry-run", false, "say what would change, and write nothing")
 	f.StringVar(&c.format, "format", "text", "text or json")
@@ -70,10 +67,10 @@ func (c *fixCommand) run(cmd *cobra.Command, args []string) error {
 	if c.format != "text" && c.format != "json" {
 		return fmt.Errorf("--format %q: want text or json", c.format)
 	}
-	switch c.mode {
-	case modeAuto, modeLauncher, string(fix.Permitted), string(fix.Strip):
+	switch c.options.Mode {
+	case fix.Auto, fix.Launcher, fix.Permitted, fix.Strip:
 	default:
-		return fmt.Errorf("--mode %q: want auto, permitted, launcher or strip", c.mode)
+		return fmt.Errorf("--mode %q: want auto, permitted, launcher or strip", c.options.Mode)
 	}
 	if !isImage(args[0]) {
 		return c.fixFiles(cmd, args[0])
@@ -83,16 +80,7 @@ func (c *fixCommand) run(cmd *cobra.Command, args []string) error {
 
 // fixImage fixes an image.
 func (c *fixCommand) fixImage(cmd *cobra.Command, target string) error {
-	c.options.Mode = fix.Mode(c.mode)
-	switch c.mode {
-	case modeLauncher:
-		return errors.New("--mode launcher is for files: put a launcher into an image where it is built (docs/launcher.md)")
-	case modeAuto:
-		c.options.Mode = fix.Permitted
-		if err := onlyAware(target, c.options.Files); err != nil {
-			return err
-		}
-	}
+	c.options.Launcher, c.options.Choose = launchers.Program, chooseMode
 	r, err := fix.Run(target, c.options)
 	if err != nil {
 		return err
@@ -109,33 +97,6 @@ func (c *fixCommand) fixImage(cmd *cobra.Command, target string) error {
 	return err
 }
 
-// onlyAware refuses to guess: each file of an image that would lose its
-// effective bit has to be one that raises by itself. files are the only ones that
-// count, if there are any.
-func onlyAware(target string, files []string) (err error) {
-	images, err := rootfs.OpenAll(target)
-	if err != nil {
-		return err
-	}
-	for _, img := range images {
-		defer func() { err = errors.Join(err, img.Close()) }()
-		for path, attribute := range img.Capable() {
-			if len(files) > 0 && !slices.Contains(files, path) {
-				continue
-			}
-			f, err := scan.Judge(attribute, img.Content(path))
-			if err != nil {
-				return fmt.Errorf("%s: %s: %w", img.Name(), path, err)
-			}
-			if f.Verdict != scan.Aware && f.Verdict != scan.Effective {
-				return fmt.Errorf("%s: %s is %s: %s; choose --mode permitted if it raises its capabilities by itself or does without, or strip, or --file to leave it out",
-					img.Name(), path, f.Verdict, f.Evidence)
-			}
-		}
-	}
-	return nil
-}
-
 // fixText is the report for people.
 func fixText(r *fix.Report) string {
 	var b strings.Builder
@@ -145,6 +106,9 @@ func fixText(r *fix.Report) string {
 			now = "none"
 		}
 		fmt.Fprintf(&b, "%s: %s -> %s\n", f.Path, f.Old, now)
+		if f.Target != "" {
+			fmt.Fprintf(&b, "  the program moves to %s; launcher for %s\n", f.Target, f.Arch)
+		}
 		fmt.Fprintf(&b, "  %s from byte %d of layer %s\n", count(f.Bytes, "byte"), f.Offset, f.Layer)
 	}
 	for _, c := range r.Blobs {

@@ -2,9 +2,9 @@ package main
 
 import (
 	"bytes"
-	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -12,13 +12,8 @@ import (
 
 	"github.com/capwise/capwise/cmd/capwise/internal/launchers"
 	filefix "github.com/capwise/capwise/fix"
+	"github.com/capwise/capwise/image/fix"
 	"github.com/capwise/capwise/scan"
-)
-
-// The modes that more is decided for than what becomes of the attribute.
-const (
-	modeAuto     = "auto"
-	modeLauncher = "launcher"
 )
 
 // fixedFile is what was done to a file, or would be.
@@ -71,18 +66,18 @@ func capableFiles(target string) (paths []string, errs []error, err error) {
 }
 
 func (c *fixCommand) fixFile(path string) (fixedFile, error) {
-	mode := c.mode
-	if mode == modeAuto {
+	mode := c.options.Mode
+	if mode == fix.Auto {
 		var err error
-		if mode, err = chooseMode(path); err != nil {
+		if mode, err = chooseFileMode(path); err != nil {
 			return fixedFile{}, err
 		}
 	}
 	var change filefix.Change
 	var err error
 	switch mode {
-	case "":
-	case modeLauncher:
+	case fix.Keep:
+	case fix.Launcher:
 		change, err = c.putLauncher(path)
 	default:
 		change, err = filefix.File(path, filefix.Mode(mode), c.options.DryRun)
@@ -90,59 +85,62 @@ func (c *fixCommand) fixFile(path string) (fixedFile, error) {
 	if !change.Needed() {
 		mode = "none"
 	}
-	return fixedFile{path, mode, change.Old, change.New}, err
+	return fixedFile{path, string(mode), change.Old, change.New}, err
 }
 
-// chooseMode says what a file needs, by what it is; "" for nothing.
-func chooseMode(path string) (string, error) {
+// chooseFileMode says what a file of this machine needs.
+func chooseFileMode(path string) (fix.Mode, error) {
 	attribute, err := scan.Attribute(path)
 	if err != nil || attribute == nil {
-		return "", err
+		return fix.Keep, err
 	}
 	f, err := scan.JudgeFile(path, attribute)
 	if err != nil {
 		return "", err
 	}
+	return modeFor(f)
+}
+
+// chooseMode says what a file of an image needs.
+func chooseMode(path string, attribute []byte, content io.ReaderAt) (fix.Mode, error) {
+	f, err := scan.Judge(attribute, content)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	f.Path = path
+	return modeFor(f)
+}
+
+// modeFor says what a file needs, by what it is.
+func modeFor(f scan.Finding) (fix.Mode, error) {
 	switch f.Verdict {
 	case scan.Aware:
-		return "", nil
+		return fix.Keep, nil
 	case scan.Effective:
-		return string(filefix.Permitted), nil
+		return fix.Permitted, nil
 	case scan.Dumb:
-		return modeLauncher, nil
+		return fix.Launcher, nil
 	default:
-		return "", fmt.Errorf("%s is %s: %s; choose --mode permitted if it raises its capabilities by itself, launcher if not, or strip", path, f.Verdict, f.Evidence)
+		return "", fmt.Errorf("%s is %s: %s; choose --mode permitted if it raises its capabilities by itself, launcher if not, or strip", f.Path, f.Verdict, f.Evidence)
 	}
 }
 
 // putLauncher puts the launcher for the program's architecture before it.
-func (c *fixCommand) putLauncher(path string) (filefix.Change, error) {
-	arch, err := archOf(path)
+func (c *fixCommand) putLauncher(path string) (_ filefix.Change, err error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return filefix.Change{}, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	arch, err := filefix.Arch(f)
+	if err != nil {
+		return filefix.Change{}, fmt.Errorf("%s: %w", path, err)
 	}
 	program, err := launchers.Program(arch)
 	if err != nil {
 		return filefix.Change{}, err
 	}
 	return filefix.Launcher(path, program, c.options.DryRun)
-}
-
-// archs names the architectures of launchers as Go does.
-var archs = map[elf.Machine]string{
-	elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64", elf.EM_ARM: "arm", elf.EM_RISCV: "riscv64", elf.EM_S390: "s390x", elf.EM_PPC64: "ppc64le",
-}
-
-func archOf(path string) (string, error) {
-	f, err := elf.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("%s: a launcher is for ELF programs: %w", path, err)
-	}
-	arch, ok := archs[f.Machine]
-	if !ok {
-		err = fmt.Errorf("%s: there is no launcher for %s", path, f.Machine)
-	}
-	return arch, errors.Join(err, f.Close())
 }
 
 func (c *fixCommand) writeFixed(cmd *cobra.Command, done []fixedFile) error {

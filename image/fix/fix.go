@@ -17,6 +17,7 @@ package fix
 import (
 	"errors"
 	"fmt"
+	"io"
 	"path"
 	"strings"
 	"sync"
@@ -31,6 +32,12 @@ const (
 	Permitted Mode = "permitted"
 	// Strip removes the attribute.
 	Strip Mode = "strip"
+	// Launcher puts a launcher in the place of a program, which moves beside it.
+	Launcher Mode = "launcher"
+	// Auto asks [Options].Choose for each file.
+	Auto Mode = "auto"
+	// Keep, which only Choose returns, leaves the file as it is.
+	Keep Mode = "keep"
 )
 
 // Targets says which targets [Run] takes, for messages and help.
@@ -42,6 +49,12 @@ type Options struct {
 	// Files are the only files to change, by their path in the image; none are
 	// all.
 	Files []string
+	// Launcher returns the launcher for an architecture, in Go's name; for the modes
+	// [Launcher] and [Auto].
+	Launcher func(arch string) ([]byte, error)
+	// Choose says what becomes of a file, by its attribute and content. Its error
+	// ends the run.
+	Choose func(path string, attribute []byte, content io.ReaderAt) (Mode, error)
 	// Out is where the result goes, a target of the same kind; "" is in place.
 	Out string
 	// DryRun finds out everything and writes nothing.
@@ -62,13 +75,19 @@ type Report struct {
 
 // FileChange is a changed file of an image.
 type FileChange struct {
-	Path string `json:"path"`
+	Path   string `json:"path"`
+	Action Mode   `json:"action"`
 	// Layer is the old digest of the layer's uncompressed archive.
 	Layer string `json:"layer"`
 	Old   string `json:"old"`
 	// New is "" if the attribute is removed.
 	New string `json:"new"`
-	// Bytes is how many bytes of the uncompressed archive differ, or are removed.
+	// Target is where the program moves, and Arch the architecture, if it gets a
+	// launcher.
+	Target string `json:"target,omitempty"`
+	Arch   string `json:"arch,omitempty"`
+	// Bytes is how many bytes of the uncompressed archive differ, are removed or
+	// come in.
 	Bytes int64 `json:"bytes"`
 	// Offset is where the first of them is.
 	Offset int64 `json:"offset"`
@@ -93,8 +112,8 @@ type BlobChange struct {
 // Run changes the target. Its error names the target and the place in it;
 // nothing is written then.
 func Run(target string, o Options) (*Report, error) {
-	if o.Mode != Permitted && o.Mode != Strip {
-		return nil, fmt.Errorf("mode %q: want %s or %s", o.Mode, Permitted, Strip)
+	if err := o.check(); err != nil {
+		return nil, err
 	}
 	from, err := parse(target)
 	if err != nil {
@@ -118,6 +137,19 @@ func Run(target string, o Options) (*Report, error) {
 		report.Out = o.Out
 	}
 	return report, nil
+}
+
+func (o *Options) check() error {
+	switch o.Mode {
+	case Permitted, Strip:
+		return nil
+	case Launcher, Auto:
+		if o.Launcher == nil || o.Mode == Auto && o.Choose == nil {
+			return fmt.Errorf("mode %s needs launchers, and %s a choice", o.Mode, Auto)
+		}
+		return nil
+	}
+	return fmt.Errorf("mode %q: want %s, %s, %s or %s", o.Mode, Auto, Permitted, Launcher, Strip)
 }
 
 func run(from, to place, o Options) (_ *Report, err error) {

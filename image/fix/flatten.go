@@ -17,9 +17,12 @@ func markVisible(layers []*layer) {
 			seen[name] = is
 		}
 	}
-	for _, is := range seen {
+	for name, is := range seen {
 		for _, c := range is.entries {
-			c.visible = true
+			if c.seenAs == nil {
+				c.seenAs = map[string]bool{}
+			}
+			c.seenAs[name] = true
 		}
 	}
 }

@@ -18,19 +18,14 @@ func (f *fixer) fixLayers() error {
 	for _, l := range f.topDown() {
 		busy <- struct{}{} // in this order
 		g.Go(func() error {
-			err := l.scan()
+			err := l.scan(f.keep())
 			l.ok = err == nil
 			close(l.scanned)
 			<-busy
+			if err == nil {
+				err = f.changeScanned(l, busy)
+			}
 			if err != nil {
-				return fmt.Errorf("%s: %w", l.blob.name, err)
-			}
-			if !f.awaitAbove(l) {
-				return nil // the layer above has the error
-			}
-			busy <- struct{}{}
-			defer func() { <-busy }()
-			if err := f.change(l); err != nil {
 				return fmt.Errorf("%s: %w", l.blob.name, err)
 			}
 			return nil
@@ -95,34 +90,106 @@ func (f *fixer) above(l *layer, do func([]*layer)) {
 	}
 }
 
+// keep returns where contents of programs are kept; nil if nobody looks at them.
+func (f *fixer) keep() scratchFile {
+	if f.options.Mode == Launcher || f.options.Mode == Auto {
+		return f.scratch
+	}
+	return nil
+}
+
+// changeScanned changes a layer once those that have a say are scanned. If one
+// could not be, that has the error.
+func (f *fixer) changeScanned(l *layer, busy chan struct{}) error {
+	if !f.awaitAbove(l) {
+		return nil
+	}
+	if err := f.decide(l); err != nil {
+		return err
+	}
+	if l.launchers > 0 && !f.awaitAll(l) {
+		return nil
+	}
+	busy <- struct{}{}
+	defer func() { <-busy }()
+	return f.change(l)
+}
+
 // awaitAbove waits until the layers above are scanned, and reports whether that
 // went well.
 func (f *fixer) awaitAbove(l *layer) bool {
 	ok := true
-	f.above(l, func(layers []*layer) {
-		for _, l := range layers {
-			<-l.scanned
-			ok = ok && l.ok
-		}
-	})
+	f.above(l, func(layers []*layer) { ok = await(layers) && ok })
 	return ok
+}
+
+// awaitAll is awaitAbove for those below, too.
+func (f *fixer) awaitAll(l *layer) bool {
+	ok := true
+	for _, img := range f.with(l) {
+		ok = await(img.layers) && ok
+	}
+	return ok
+}
+
+func await(layers []*layer) bool {
+	ok := true
+	for _, l := range layers {
+		<-l.scanned
+		ok = ok && l.ok
+	}
+	return ok
+}
+
+// decide says what becomes of the files that are seen of a layer.
+func (f *fixer) decide(l *layer) error {
+	f.above(l, markVisible)
+	for _, c := range l.capable {
+		if !c.has || len(c.seenAs) == 0 || !f.wanted(l, c) {
+			continue
+		}
+		mode, err := f.choose(l, c)
+		if err != nil {
+			return err
+		}
+		if mode == Launcher {
+			done, err := l.launched(c)
+			if err != nil {
+				return fmt.Errorf("%s: %w", c.path, err)
+			}
+			if done {
+				mode = Permitted
+			} else if l.launchers++; l.launchers > maxLaunchers {
+				return fmt.Errorf("more than %d programs that want a launcher", maxLaunchers)
+			}
+		}
+		c.mode = mode
+	}
+	return nil
+}
+
+func (f *fixer) choose(l *layer, c *capable) (Mode, error) {
+	if f.options.Mode != Auto {
+		return f.options.Mode, nil
+	}
+	content := l.contentOf(c)
+	if content == nil {
+		return "", fmt.Errorf("%s is no regular file, or a hard link to a program that is not in its layer; choose another mode than %s, or files", c.path, Auto)
+	}
+	return f.options.Choose(c.path, c.attribute, content)
 }
 
 // change changes a layer if something that is seen of it has to.
 func (f *fixer) change(l *layer) error {
-	f.above(l, markVisible)
 	var edits []edit
 	for _, c := range l.capable {
-		if !c.has || !c.visible || !f.wanted(l, c) {
-			continue
-		}
-		own, err := c.edits(f.options.Mode)
+		own, change, err := f.changeFile(l, c)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", c.path, err)
 		}
 		if len(own) > 0 {
 			edits = append(edits, own...)
-			l.files = append(l.files, f.fileChange(c, own))
+			l.files = append(l.files, change)
 		}
 	}
 	if len(edits) == 0 {
@@ -137,9 +204,24 @@ func (f *fixer) change(l *layer) error {
 	return nil
 }
 
-func (f *fixer) fileChange(c *capable, edits []edit) FileChange {
-	change := FileChange{Path: c.path, Old: c.caps.String(), Offset: edits[0].offset}
-	if f.options.Mode == Permitted {
+func (f *fixer) changeFile(l *layer, c *capable) ([]edit, FileChange, error) {
+	switch c.mode {
+	case Permitted, Strip:
+	case Launcher:
+		e, change, err := f.putLauncher(l, c)
+		if err != nil {
+			return nil, change, fmt.Errorf("no launcher can be put before it: %w", err)
+		}
+		return []edit{e}, change, nil
+	default:
+		return nil, FileChange{}, nil
+	}
+	edits, err := c.edits(c.mode)
+	if err != nil || len(edits) == 0 {
+		return nil, FileChange{}, err
+	}
+	change := FileChange{Path: c.path, Action: c.mode, Old: c.caps.String(), Offset: edits[0].offset}
+	if c.mode == Permitted {
 		now := c.caps
 		now.Effective = false
 		change.New = now.String()
@@ -147,7 +229,7 @@ func (f *fixer) fileChange(c *capable, edits []edit) FileChange {
 	for _, e := range edits {
 		change.Bytes += int64(max(len(e.old), len(e.new)))
 	}
-	return change
+	return edits, change, nil
 }
 
 // wanted reports whether the entry is one of the files that the user named, under

@@ -1,6 +1,7 @@
 package fix
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -129,12 +130,16 @@ func (l *layer) verify(c *changed, edits []edit) error {
 		g.Go(func() (err error) { c.oldDigest, err = digestOf(l.blob, l.blob.Size()); return err })
 	}
 	now, before := sha256.New(), sha256.New()
-	hashes := newBeside(io.MultiWriter(now, &substitute{w: before, edits: undo(edits)}))
+	back := &substitute{w: before, edits: undo(edits)}
+	hashes := newBeside(io.MultiWriter(now, back))
 	_, err = io.CopyBuffer(hashes, r, make([]byte, pieceSize))
 	hashes.wait()
 	c.diffID, c.oldDiffID = sha256Of(now), sha256Of(before)
 	if err := errors.Join(err, g.Wait()); err != nil {
 		return err
+	}
+	if back.differs {
+		return fmt.Errorf("%w: what was put in is not there", errContent)
 	}
 	for diffID := range l.diffIDs {
 		if diffID != c.oldDiffID {
@@ -175,8 +180,12 @@ func (l *layer) recompress(file *os.File, edits []edit) (int64, error) {
 			return 0, err
 		}
 	}
-	if _, err := io.Copy(&substitute{w: w, edits: edits}, r); err != nil {
+	s := &substitute{w: w, edits: edits}
+	if _, err := io.Copy(s, r); err != nil {
 		return 0, err
+	}
+	if s.differs {
+		return 0, errors.New("the layer is not what it was before")
 	}
 	if err := w.Close(); err != nil {
 		return 0, err
@@ -197,21 +206,23 @@ func undo(edits []edit) []edit {
 
 // substitute makes edits in what is written to it.
 type substitute struct {
-	w     io.Writer
-	edits []edit
-	at    int64
-	skip  int // bytes of the old text still to come
+	w       io.Writer
+	edits   []edit
+	at      int64
+	gone    []byte // of the old text, still to come
+	differs bool   // the old text was another
 }
 
 // Write implements [io.Writer].
 func (s *substitute) Write(p []byte) (int, error) {
 	n := len(p)
 	for {
-		gone := min(s.skip, len(p))
-		s.skip -= gone
+		gone := min(len(s.gone), len(p))
+		s.differs = s.differs || !bytes.Equal(s.gone[:gone], p[:gone])
+		s.gone = s.gone[gone:]
 		s.at += int64(gone)
 		p = p[gone:]
-		if s.skip > 0 || len(s.edits) == 0 || s.edits[0].offset > s.at+int64(len(p)) {
+		if len(s.gone) > 0 || len(s.edits) == 0 || s.edits[0].offset > s.at+int64(len(p)) {
 			break
 		}
 		e := s.edits[0]
@@ -224,7 +235,7 @@ func (s *substitute) Write(p []byte) (int, error) {
 		}
 		p = p[before:]
 		s.at += before
-		s.skip = len(e.old)
+		s.gone = e.old
 	}
 	s.at += int64(len(p))
 	_, err := s.w.Write(p)

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io"
+	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -32,6 +34,9 @@ type layer struct {
 	scanned     chan struct{}
 	ok          bool // it was scanned without an error
 	warnings    []string
+	contents    *os.File // those that are kept, one after the other
+	kept        int64    // bytes in it
+	launchers   int      // how many programs get one
 
 	changed *changed // nil if it stays
 	files   []FileChange
@@ -52,10 +57,21 @@ type capable struct {
 	path    string
 	target  string // of a hard link
 	ordinal int
-	visible bool
+	// seenAs are the names under which a container of some image sees it.
+	seenAs map[string]bool
 	// The attribute, as the last of the records gives it.
-	has  bool
-	caps filecap.Caps
+	has       bool
+	attribute []byte
+	caps      filecap.Caps
+	// content is that of a regular file with the attribute, if it was asked for.
+	content *io.SectionReader
+	mode    Mode // what becomes of it; "" as of what is left as it is
+}
+
+// regular reports whether the entry's content is that of its file.
+func (c *capable) regular() bool {
+	return c.entry.Type == tarwalk.TypeReg &&
+		!slices.ContainsFunc(c.entry.Records, func(r tarwalk.Record) bool { return strings.HasPrefix(r.Key, "GNU.sparse.") })
 }
 
 // names is which paths a layer has. It holds hashes of them, since there may be
@@ -69,13 +85,17 @@ type names struct {
 
 type nameInfo struct {
 	last int32 // the ordinal of the last entry with this name
-	dir  bool
+	uid  uint32
+	mode uint16 // with the kind, as stat(2) gives it
 }
+
+func (i nameInfo) dir() bool { return i.mode&0o170000 == 0o040000 }
 
 // Bounds of memory: no layer that anyone has comes near.
 const (
 	maxEntries = 4 << 20
 	maxKept    = 32 << 20 // bytes of headers of entries with capabilities, or hard links
+	maxContent = 4 << 30  // bytes of such entries on disk, where they have to be looked at
 )
 
 // Whiteouts of the OCI image specification, "Layer".
@@ -107,8 +127,12 @@ func newZstd(r io.Reader) (*zstd.Decoder, error) {
 	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 }
 
-// scan reads the layer.
-func (l *layer) scan() error {
+// scratchFile makes a file that is gone afterwards.
+type scratchFile func() (*os.File, error)
+
+// scan reads the layer. Contents of files with the attribute are kept if there is
+// a place for them.
+func (l *layer) scan(keep scratchFile) error {
 	var err error
 	if l.compression, err = detect(l.blob); err != nil {
 		return err
@@ -116,7 +140,7 @@ func (l *layer) scan() error {
 	switch l.compression {
 	case gzipped:
 		r := gzpatch.NewReader(l.blob, l.blob.Size())
-		err = l.walk(r)
+		err = l.walk(r, keep)
 		l.index = r.Index()
 	case zstded:
 		var r *zstd.Decoder
@@ -124,9 +148,9 @@ func (l *layer) scan() error {
 			return err
 		}
 		defer r.Close()
-		err = l.walk(r)
+		err = l.walk(r, keep)
 	default:
-		err = l.walk(io.NewSectionReader(l.blob, 0, l.blob.Size()))
+		err = l.walk(io.NewSectionReader(l.blob, 0, l.blob.Size()), keep)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", l.compression, err)
@@ -134,7 +158,7 @@ func (l *layer) scan() error {
 	return nil
 }
 
-func (l *layer) walk(r io.Reader) error {
+func (l *layer) walk(r io.Reader, keep scratchFile) error {
 	l.names = names{maphash.MakeSeed(), map[uint64]nameInfo{}, map[uint64]bool{}, map[uint64]bool{}}
 	w := tarwalk.New(r)
 	kept := 0
@@ -153,7 +177,7 @@ func (l *layer) walk(r io.Reader) error {
 			return fmt.Errorf("more than %d entries", maxEntries)
 		}
 		name := path.Clean("/" + e.Name)
-		l.names.add(name, e.Type == tarwalk.TypeDir, ordinal)
+		l.names.add(name, e, ordinal)
 		c := &capable{entry: *e, path: name, ordinal: ordinal}
 		if e.Type == tarwalk.TypeLink {
 			c.target = path.Clean("/" + e.Linkname)
@@ -168,12 +192,52 @@ func (l *layer) walk(r io.Reader) error {
 			return fmt.Errorf("more than %d bytes of headers with capabilities", maxKept)
 		}
 		l.capable = append(l.capable, c)
+		if keep != nil && c.has && c.regular() {
+			if err := l.keep(c, w, keep); err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+		}
 	}
+}
+
+// keep keeps the content of an entry: where it is, or decompressed in a file.
+func (l *layer) keep(c *capable, content io.Reader, scratch scratchFile) error {
+	if l.compression == plain {
+		c.content = io.NewSectionReader(l.blob, c.entry.DataOffset(), c.entry.Size)
+		return nil
+	}
+	if c.entry.Size > maxContent-l.kept {
+		return fmt.Errorf("more than %d bytes of programs with capabilities", int64(maxContent))
+	}
+	if l.contents == nil {
+		var err error
+		if l.contents, err = scratch(); err != nil {
+			return err
+		}
+	}
+	n, err := io.Copy(l.contents, content)
+	c.content = io.NewSectionReader(l.contents, l.kept, n)
+	l.kept += n
+	return err
+}
+
+// contentOf returns the content of an entry, which for a hard link is that of
+// another in its layer; nil if it is not known.
+func (l *layer) contentOf(c *capable) *io.SectionReader {
+	for i, other := range slices.Backward(l.capable) {
+		if c.target == "" {
+			break
+		}
+		if other.path == c.target && other.ordinal < c.ordinal {
+			c = l.capable[i]
+		}
+	}
+	return c.content
 }
 
 func (n *names) hash(name string) uint64 { return maphash.String(n.seed, name) }
 
-func (n *names) add(name string, dir bool, ordinal int) {
+func (n *names) add(name string, e *tarwalk.Entry, ordinal int) {
 	parent, base := path.Split(name)
 	switch {
 	case base == opaque:
@@ -181,7 +245,7 @@ func (n *names) add(name string, dir bool, ordinal int) {
 	case strings.HasPrefix(base, whiteout):
 		n.whiteouts[n.hash(path.Join(parent, strings.TrimPrefix(base, whiteout)))] = true
 	default:
-		n.entries[n.hash(name)] = nameInfo{int32(ordinal), dir}
+		n.entries[n.hash(name)] = nameInfo{int32(ordinal), uint32(e.UID), uint16(modeOf(e))}
 	}
 }
 
@@ -195,7 +259,7 @@ func (n *names) hides(name string) bool {
 		name = path.Dir(name)
 		h := n.hash(name)
 		info, there := n.entries[h]
-		if n.whiteouts[h] || n.opaques[h] || there && !info.dir {
+		if n.whiteouts[h] || n.opaques[h] || there && !info.dir() {
 			return true
 		}
 	}
@@ -241,7 +305,7 @@ func (c *capable) read() error {
 		}
 		c.has = true
 		if r.Key == schily || !fromSchily {
-			c.caps, fromSchily = caps, r.Key == schily
+			c.attribute, c.caps, fromSchily = b, caps, r.Key == schily
 		}
 	}
 	return nil

@@ -1,0 +1,198 @@
+package fix
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path"
+	"slices"
+
+	filefix "github.com/capwise/capwise/fix"
+	"github.com/capwise/capwise/image/tarwalk"
+	"github.com/capwise/capwise/launch"
+)
+
+// maxLaunchers bounds memory: that many programs of one layer get a launcher.
+const maxLaunchers = 64
+
+// maxName is NAME_MAX of Linux: how long the name of a file may be.
+const maxName = 255
+
+// launched reports whether the entry is a launcher already.
+func (l *layer) launched(c *capable) (bool, error) {
+	content := l.contentOf(c)
+	if content == nil || content.Size() > maxLauncher {
+		return false, nil
+	}
+	program, err := io.ReadAll(io.NewSectionReader(content, 0, content.Size()))
+	if err != nil {
+		return false, err
+	}
+	return filefix.Program{Path: c.path}.Launched(program)
+}
+
+// maxLauncher is more than a launcher takes.
+const maxLauncher = 4 << 20
+
+// putLauncher returns the edit that puts a launcher before the program: its entry
+// comes before that of the program, which gets another name.
+func (f *fixer) putLauncher(l *layer, c *capable) (edit, FileChange, error) {
+	config, program, err := f.launcherFor(l, c)
+	if err != nil {
+		return edit{}, FileChange{}, err
+	}
+	arch, err := filefix.Arch(c.content)
+	if err != nil {
+		return edit{}, FileChange{}, err
+	}
+	launcher, err := f.options.Launcher(arch)
+	if err != nil {
+		return edit{}, FileChange{}, err
+	}
+	if launcher, err = launch.Stamp(launcher, config); err != nil {
+		return edit{}, FileChange{}, err
+	}
+	now, err := c.behind(launcher, program)
+	if err != nil {
+		return edit{}, FileChange{}, err
+	}
+	e := difference(c.entry.Offset, c.entry.Raw, now)
+	is := program.Change()
+	return e, FileChange{
+		Path: c.path, Action: Launcher, Old: is.Old, New: is.New, Target: config.Target, Arch: arch,
+		Offset: e.offset, Bytes: int64(len(e.new)),
+	}, nil
+}
+
+// launcherFor says what launcher the program gets, or why none.
+func (f *fixer) launcherFor(l *layer, c *capable) (launch.Config, filefix.Program, error) {
+	p := filefix.Program{
+		Path: c.path, Caps: c.caps, Owner: uint32(c.entry.UID), SetID: c.entry.Mode&0o6000 != 0,
+		Taken: f.mentioned(l, c.path+filefix.TargetSuffix),
+	}
+	switch {
+	case c.target != "":
+		return launch.Config{}, p, fmt.Errorf("it is a hard link to %s", c.target)
+	case !c.regular():
+		return launch.Config{}, p, errors.New("it is not a regular file, or a sparse one")
+	case c.entry.UID < 0 || c.entry.UID > math.MaxUint32:
+		return launch.Config{}, p, fmt.Errorf("user %d owns it, whom Linux does not have", c.entry.UID)
+	case len(path.Base(p.Target())) > maxName:
+		return launch.Config{}, p, fmt.Errorf("the name %s would be too long", p.Target())
+	case !c.seenAs[c.path]:
+		return launch.Config{}, p, errors.New("it is seen through a hard link only, under another name")
+	}
+	p.Links = len(c.seenAs) - 1
+	config, err := p.Config()
+	if err != nil {
+		return config, p, err
+	}
+	if err := f.checkPath(l, c, config); err != nil {
+		return config, p, fmt.Errorf("the launcher would refuse to start it: %w", err)
+	}
+	return config, p, nil
+}
+
+// mentioned reports whether a layer of an image with this one has the path, or
+// removes it.
+func (f *fixer) mentioned(l *layer, name string) bool {
+	for _, img := range f.with(l) {
+		for _, other := range img.layers {
+			if other.has(name) || other.names.whiteouts[other.names.hash(name)] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// with returns the images that have the layer.
+func (f *fixer) with(l *layer) []*image {
+	var out []*image
+	for _, img := range f.images {
+		if slices.Contains(img.layers, l) {
+			out = append(out, img)
+		}
+	}
+	return out
+}
+
+// checkPath holds the program and the folders above it, as far as layers have
+// them, to what a launcher wants. Folders that no layer has are made by engines,
+// for root alone.
+func (f *fixer) checkPath(l *layer, c *capable, config launch.Config) error {
+	if err := config.CheckPart(modeOf(&c.entry), config.Owner, true); err != nil {
+		return fmt.Errorf("%s: %w", c.path, err)
+	}
+	for _, img := range f.with(l) {
+		for dir := c.path; dir != "/"; {
+			dir = path.Dir(dir)
+			info, there := img.lookup(dir)
+			if !there {
+				continue
+			}
+			if err := config.CheckPart(uint32(info.mode), info.uid, false); err != nil {
+				return fmt.Errorf("%s: %w", dir, err)
+			}
+		}
+	}
+	return nil
+}
+
+// lookup returns what a container sees at a path.
+func (i *image) lookup(name string) (nameInfo, bool) {
+	for _, l := range slices.Backward(i.layers) {
+		if info, there := l.names.entries[l.names.hash(name)]; there {
+			return info, true
+		}
+		if l.names.hides(name) {
+			break
+		}
+	}
+	return nameInfo{}, false
+}
+
+// modeOf returns the mode of an entry as stat(2) would.
+func modeOf(e *tarwalk.Entry) uint32 {
+	kind := uint32(0o100000)
+	switch e.Type {
+	case tarwalk.TypeDir:
+		kind = 0o040000
+	case tarwalk.TypeSymlink:
+		kind = 0o120000
+	case '3', '4', '6': // devices and FIFOs
+		kind = 0o010000
+	}
+	return kind | uint32(e.Mode&0o7777)
+}
+
+// behind returns what stands for the entry's headers: the launcher, with its own,
+// and the program's under its new name and without the attribute.
+func (c *capable) behind(launcher []byte, p filefix.Program) ([]byte, error) {
+	attribute, err := p.LauncherCaps().MarshalBinary()
+	if err != nil {
+		return nil, err
+	}
+	out, err := c.entry.Rewritten(tarwalk.Rewrite{
+		Size: int64(len(launcher)), Drop: func(key string) bool { return !ofTheInode[key] },
+		Add: []tarwalk.Record{{Key: schily, Value: attribute}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	moved, err := c.entry.Rewritten(tarwalk.Rewrite{Suffix: filefix.TargetSuffix, Size: c.entry.Size, Drop: isAttribute})
+	if err != nil {
+		return nil, err
+	}
+	padding := make([]byte, -len(launcher)&511)
+	return bytes.Join([][]byte{out, launcher, padding, moved}, nil), nil
+}
+
+// ofTheInode are the PAX records that a launcher has from its program: those of
+// name, owner and times. Others are about the content, such as a signature of it.
+var ofTheInode = map[string]bool{
+	"path": true, "uid": true, "gid": true, "uname": true, "gname": true,
+	"mtime": true, "atime": true, "ctime": true, "hdrcharset": true,
+}
