@@ -316,10 +316,17 @@ func TestHostile(t *testing.T) {
 
 func refused(t *testing.T, name, target, place string) {
 	t.Helper()
+	t.Run(name, func(t *testing.T) { refusedWith(t, place, target, Options{Mode: Permitted}) })
+}
+
+// refusedWith holds that there is an error of one line with the text, and that the
+// target is as before.
+func refusedWith(t *testing.T, says, target string, o Options) {
+	t.Helper()
 	before := contents(t, target)
-	_, err := Run(target, Options{Mode: Permitted})
-	if err == nil || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), target+": ") || !strings.Contains(err.Error(), place) {
-		t.Errorf("%s: %v", name, err)
+	_, err := Run(target, o)
+	if err == nil || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), target+": ") || !strings.Contains(err.Error(), says) {
+		t.Errorf("want %q: %v", says, err)
 	}
 	sameFiles(t, before, contents(t, target))
 }
@@ -339,12 +346,14 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// killed makes a copy of this test binary fix the target that it names.
+// killed makes a copy of this test binary fix the target that it names, behind the
+// mode.
 const killed = "CAPWISE_TEST_FIX"
 
 func TestMain(m *testing.M) {
-	if target := os.Getenv(killed); target != "" {
-		if _, err := Run(target, Options{Mode: Permitted}); err != nil {
+	if what := os.Getenv(killed); what != "" {
+		mode, target, _ := strings.Cut(what, " ")
+		if _, err := Run(target, Options{Mode: Mode(mode), Launcher: fakeLauncher}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -356,40 +365,52 @@ func TestMain(m *testing.M) {
 // TestKill kills the fix at all times. The target is then the old or the new, and
 // a second run makes it the new.
 func TestKill(t *testing.T) {
+	for kind, f := range kinds(t, gzipped) {
+		t.Run(kind, func(t *testing.T) { kill(t, f, kind, Permitted) })
+	}
+	f := newFixture(t)
+	f.layout(f.image("amd64", gzipped, programs(t)...))
+	t.Run("launcher", func(t *testing.T) { kill(t, f, "oci", Launcher) })
+}
+
+func kill(t *testing.T, f *fixture, kind string, mode Mode) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for kind, f := range kinds(t, gzipped) {
+	o := Options{Mode: mode, Launcher: fakeLauncher}
+	target := f.write(kind)
+	if _, err := Run(target, o); err != nil {
+		t.Fatal(err)
+	}
+	want := stateOf(t, target)
+	outcomes := map[bool]int{}
+	for i := range 40 {
 		target := f.write(kind)
-		if _, err := Run(target, Options{Mode: Permitted}); err != nil {
+		old := stateOf(t, target)
+		cmd := exec.Command(self)
+		cmd.Env = append(os.Environ(), killed+"="+string(mode)+" "+target)
+		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		want := stateOf(t, target)
-		outcomes := map[bool]int{}
-		for i := range 40 {
-			target := f.write(kind)
-			old := stateOf(t, target)
-			cmd := exec.Command(self)
-			cmd.Env = append(os.Environ(), killed+"="+target)
-			if err := cmd.Start(); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(time.Duration(i) * 2 * time.Millisecond)
-			_ = cmd.Process.Kill() // it may have ended
-			_ = cmd.Wait()
-			state := stateOf(t, target)
-			if state != old && state != want {
-				t.Fatalf("%s: killed after %d ms, the target is neither old nor new", kind, 2*i)
-			}
-			checkDigests(t, contents(t, target))
-			outcomes[state == want]++
-			if _, err := Run(target, Options{Mode: Permitted}); err != nil || stateOf(t, target) != want {
-				t.Fatalf("%s: a second run: %v", kind, err)
-			}
+		pause := time.Duration(i) * 2 * time.Millisecond
+		if mode == Launcher {
+			pause *= 5 // it compresses
 		}
-		t.Logf("%s: %d times old, %d times new", kind, outcomes[false], outcomes[true])
+		time.Sleep(pause)
+		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Wait()
+		state := stateOf(t, target)
+		if state != old && state != want {
+			t.Fatalf("killed after %v, the target is neither old nor new", pause)
+		}
+		checkDigests(t, contents(t, target))
+		outcomes[state == want]++
+		if _, err := Run(target, o); err != nil || stateOf(t, target) != want {
+			t.Fatalf("a second run: %v", err)
+		}
 	}
+	t.Logf("%d times old, %d times new", outcomes[false], outcomes[true])
 }
 
 // stateOf is what a reader of the target comes to: of a layout, what the index

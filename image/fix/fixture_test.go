@@ -31,6 +31,9 @@ type fileSpec struct {
 	name, caps, libarchive, hard string
 	size                         int
 	records                      map[string]string
+	elf                          string // the architecture of a program
+	mode, uid                    int    // of another than 0755 and 0
+	link                         string // of a symbolic link
 }
 
 // tarOf returns an archive of entries. Content is the same for the same name.
@@ -39,7 +42,10 @@ func tarOf(t testing.TB, files ...fileSpec) []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, f := range files {
-		h := &tar.Header{Name: f.name, Mode: 0o755, Size: int64(f.size), Typeflag: tar.TypeReg, PAXRecords: map[string]string{}}
+		h := &tar.Header{Name: f.name, Mode: 0o755, Size: int64(f.size), Typeflag: tar.TypeReg, PAXRecords: map[string]string{}, Uid: f.uid}
+		if f.mode != 0 {
+			h.Mode = int64(f.mode)
+		}
 		for k, v := range f.records {
 			h.PAXRecords[k] = v
 		}
@@ -52,6 +58,8 @@ func tarOf(t testing.TB, files ...fileSpec) []byte {
 		switch {
 		case f.hard != "":
 			h.Typeflag, h.Linkname = tar.TypeLink, f.hard
+		case f.link != "":
+			h.Typeflag, h.Linkname = tar.TypeSymlink, f.link
 		case strings.HasSuffix(f.name, "/"):
 			h.Typeflag = tar.TypeDir
 		}
@@ -63,6 +71,7 @@ func tarOf(t testing.TB, files ...fileSpec) []byte {
 		for len(content) < f.size {
 			content = fmt.Appendf(content, "%d,", r.IntN(5000))
 		}
+		copy(content, elfHeaders[f.elf])
 		if _, err := w.Write(content[:f.size]); err != nil {
 			t.Fatal(err)
 		}
@@ -71,6 +80,18 @@ func tarOf(t testing.TB, files ...fileSpec) []byte {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// elfHeaders are the beginnings of programs, by architecture, to the machine.
+var elfHeaders = map[string]string{
+	"amd64":   "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x3e\x00",
+	"arm64":   "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00",
+	"arm":     "\x7fELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x28\x00",
+	"riscv64": "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xf3\x00",
+	"ppc64le": "\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x15\x00",
+	"s390x":   "\x7fELF\x02\x02\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x16",
+	"ppc64":   "\x7fELF\x02\x02\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x15",
+	"386":     "\x7fELF\x01\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\x03\x00",
 }
 
 // compress compresses a layer.

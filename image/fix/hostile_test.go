@@ -74,10 +74,11 @@ func TestMemory(t *testing.T) {
 // FuzzRun holds that whatever is wrong in an archive's documents, there is an
 // error of one line that names it, or a result that a second run takes as it is.
 func FuzzRun(f *testing.F) {
-	layer := tarOf(f, fileSpec{name: "a", caps: effectiveCaps, size: 20})
+	layer := tarOf(f, fileSpec{name: "a", caps: effectiveCaps, elf: "amd64", size: 40})
 	fix := newFixture(f)
 	fix.docker(plain, layer)
 	f.Add(fix.files[dockerFile], fix.json(object{}), uint64(0))
+	f.Add(fix.files[dockerFile], fix.json(object{}), uint64(3))
 	fix = newFixture(f)
 	d := fix.image("amd64", gzipped, layer)
 	fix.layout(d)
@@ -101,14 +102,52 @@ func FuzzRun(f *testing.F) {
 		target := fix.write("docker-archive")
 		defer func() { _ = os.Remove(strings.TrimPrefix(target, "docker-archive:")) }()
 		out := "docker-archive:" + dir + "/out"
-		if _, err := Run(target, Options{Mode: Permitted, Out: out}); err != nil {
+		o := Options{Mode: []Mode{Permitted, Launcher}[seed/3%2], Launcher: fakeLauncher}
+		first := o
+		first.Out = out
+		if _, err := Run(target, first); err != nil {
 			if strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), target) {
 				t.Fatalf("%q", err)
 			}
 			return
 		}
-		if r, err := Run(out, Options{Mode: Permitted}); err != nil || len(r.Files) > 0 {
+		if r, err := Run(out, o); err != nil || len(r.Files) > 0 {
 			t.Fatalf("a second run: %+v, %v", r, err)
+		}
+	})
+}
+
+// FuzzLauncher holds that whatever the layer, no launcher comes into it, or
+// archive/tar reads the layer as before but for what a launcher brings.
+func FuzzLauncher(f *testing.F) {
+	f.Add(tarOf(f, fileSpec{name: "a", caps: effectiveCaps, elf: "amd64", size: 40}))
+	for _, archive := range programs(f) {
+		f.Add(archive)
+	}
+	small := fileSpec{name: "usr/bin/" + strings.Repeat("x", 95), caps: effectiveCaps, elf: "arm64", size: 600}
+	f.Add(tarOf(f, fileSpec{name: "./"}, small, fileSpec{name: "z", hard: "usr/bin/y"}))
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, layer []byte) {
+		fix := newFixture(t)
+		fix.docker(plain, layer)
+		target := fix.write("docker-archive")
+		defer func() { _ = os.Remove(strings.TrimPrefix(target, "docker-archive:")) }()
+		o := launcherOptions()
+		o.Out = "docker-archive:" + dir + "/out"
+		r, err := Run(target, o)
+		if err != nil || len(r.Files) == 0 {
+			return
+		}
+		old, _ := items(t, layer)
+		now, _ := items(t, checkDigests(t, contents(t, o.Out))[0])
+		launchers := 0
+		for _, f := range r.Files {
+			if f.Action == Launcher {
+				launchers++
+			}
+		}
+		if len(now) != len(old)+launchers {
+			t.Errorf("%d entries became %d, with %d launchers", len(old), len(now), launchers)
 		}
 	})
 }
