@@ -366,14 +366,15 @@ func TestMain(m *testing.M) {
 // a second run makes it the new.
 func TestKill(t *testing.T) {
 	for kind, f := range kinds(t, gzipped) {
-		t.Run(kind, func(t *testing.T) { kill(t, f, kind, Permitted) })
+		t.Run(kind, func(t *testing.T) { kill(t, f, kind, Permitted, 40, 2*time.Millisecond) })
 	}
 	f := newFixture(t)
 	f.layout(f.image("amd64", gzipped, programs(t)...))
-	t.Run("launcher", func(t *testing.T) { kill(t, f, "oci", Launcher) })
+	t.Run("launcher", func(t *testing.T) { kill(t, f, "oci", Launcher, 20, 20*time.Millisecond) })
 }
 
-func kill(t *testing.T, f *fixture, kind string, mode Mode) {
+// kill is TestKill, so many times, later by a step each.
+func kill(t *testing.T, f *fixture, kind string, mode Mode, times int, step time.Duration) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -385,7 +386,7 @@ func kill(t *testing.T, f *fixture, kind string, mode Mode) {
 	}
 	want := stateOf(t, target)
 	outcomes := map[bool]int{}
-	for i := range 40 {
+	for i := range times {
 		target := f.write(kind)
 		old := stateOf(t, target)
 		cmd := exec.Command(self)
@@ -393,10 +394,7 @@ func kill(t *testing.T, f *fixture, kind string, mode Mode) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		pause := time.Duration(i) * 2 * time.Millisecond
-		if mode == Launcher {
-			pause *= 5 // it compresses
-		}
+		pause := time.Duration(i) * step
 		time.Sleep(pause)
 		_ = cmd.Process.Kill() // it may have ended
 		_ = cmd.Wait()

@@ -121,9 +121,7 @@ func FuzzRun(f *testing.F) {
 // archive/tar reads the layer as before but for what a launcher brings.
 func FuzzLauncher(f *testing.F) {
 	f.Add(tarOf(f, fileSpec{name: "a", caps: effectiveCaps, elf: "amd64", size: 40}))
-	for _, archive := range programs(f) {
-		f.Add(archive)
-	}
+	f.Add(tarOf(f, fileSpec{name: "bin/", uid: 7}, fileSpec{name: "bin/bsd", libarchive: effectiveCaps, elf: "s390x", uid: 7, size: 60}))
 	small := fileSpec{name: "usr/bin/" + strings.Repeat("x", 95), caps: effectiveCaps, elf: "arm64", size: 600}
 	f.Add(tarOf(f, fileSpec{name: "./"}, small, fileSpec{name: "z", hard: "usr/bin/y"}))
 	dir := f.TempDir()
@@ -132,7 +130,7 @@ func FuzzLauncher(f *testing.F) {
 		fix.docker(plain, layer)
 		target := fix.write("docker-archive")
 		defer func() { _ = os.Remove(strings.TrimPrefix(target, "docker-archive:")) }()
-		o := launcherOptions()
+		o := Options{Mode: Launcher, Launcher: func(arch string) ([]byte, error) { return launcherOf(arch, 8000) }}
 		o.Out = "docker-archive:" + dir + "/out"
 		r, err := Run(target, o)
 		if err != nil || len(r.Files) == 0 {

@@ -18,14 +18,16 @@ import (
 
 // fakeLauncher is no program, but as large as one, as hard to compress, and with
 // an empty configuration in it (docs/launcher.md has the marker).
-func fakeLauncher(arch string) ([]byte, error) {
+func fakeLauncher(arch string) ([]byte, error) { return launcherOf(arch, 1_300_000) }
+
+func launcherOf(arch string, size int) ([]byte, error) {
 	r := rand.New(rand.NewPCG(uint64(len(arch)), uint64(arch[0])))
-	out := append([]byte("\x7fELF launcher for "+arch), make([]byte, 1_300_000)...)
+	out := append([]byte("\x7fELF launcher for "+arch), make([]byte, size)...)
 	for i := 64; i < len(out); i++ {
 		out[i] = byte(r.IntN(1 << (1 + i>>10&7)))
 	}
 	block := append([]byte("\x47\x83\x56\x3a\x67\xe5\xf0\xb8\xb6\xbd\x3b\x90\xfa\x89\x48\xa7"), make([]byte, launch.BlockSize-16)...)
-	copy(out[500_000:], block)
+	copy(out[size/3:], block)
 	return out, nil
 }
 
