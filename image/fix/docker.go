@@ -15,7 +15,7 @@ import (
 const dockerFile = "manifest.json"
 
 func (f *fixer) readDocker(from place) error {
-	if from.kind == "oci" {
+	if from.kind == "oci" || from.kind == kindRegistry {
 		return nil
 	}
 	doc, err := f.document(dockerFile, "")

@@ -270,9 +270,11 @@ func (f *fixer) changeOf(doc *document, kind string) []change {
 	if listed || !doc.changed() {
 		return nil
 	}
-	f.report.Blobs = append(f.report.Blobs, BlobChange{
-		Kind: kind, Old: doc.digest, New: doc.nowDigest, OldSize: int64(len(doc.raw)), NewSize: int64(len(doc.now)),
-	})
+	if doc != f.index || !f.unlisted {
+		f.report.Blobs = append(f.report.Blobs, BlobChange{
+			Kind: kind, Old: doc.digest, New: doc.nowDigest, OldSize: int64(len(doc.raw)), NewSize: int64(len(doc.now)),
+		})
+	}
 	c := change{old: doc.name, content: bytes.NewReader(doc.now), size: int64(len(doc.now)), last: doc == f.index || doc == f.docker}
 	return []change{c.renamed([2]string{doc.digest, doc.nowDigest})}
 }

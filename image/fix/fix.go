@@ -1,5 +1,5 @@
-// Package fix changes file capabilities inside images that lie in files, byte for
-// byte: without a daemon, without root and without another layer.
+// Package fix changes file capabilities inside images, in files and registries,
+// byte for byte: without a daemon, without root and without another layer.
 //
 // [Run] scans the layers, finds the entries with the attribute
 // security.capability that a container of the image sees, changes them, and
@@ -41,7 +41,7 @@ const (
 )
 
 // Targets says which targets [Run] takes, for messages and help.
-const Targets = "docker-archive:FILE, oci:DIR[:TAG] or oci-archive:FILE[:TAG]"
+const Targets = "docker-archive:FILE, oci:DIR[:TAG], oci-archive:FILE[:TAG] or registry:NAME"
 
 // Options say what to do.
 type Options struct {
@@ -55,7 +55,8 @@ type Options struct {
 	// Choose says what becomes of a file, by its attribute and content. Its error
 	// ends the run.
 	Choose func(path string, attribute []byte, content io.ReaderAt) (Mode, error)
-	// Out is where the result goes, a target of the same kind; "" is in place.
+	// Out is where the result goes, a target of the same kind, or one of a registry
+	// and the other a layout; "" is in place.
 	Out string
 	// DryRun finds out everything and writes nothing.
 	DryRun bool
@@ -124,8 +125,8 @@ func Run(target string, o Options) (*Report, error) {
 		if to, err = parse(o.Out); err != nil {
 			return nil, err
 		}
-		if to.kind != from.kind || to.tag != "" && to.tag != from.tag {
-			return nil, fmt.Errorf("%s: want a target of the same kind and tag as %s", o.Out, target)
+		if err := from.leadsTo(&to); err != nil {
+			return nil, fmt.Errorf("%s: want a target %w %s", o.Out, err, target)
 		}
 	}
 	report, err := run(from, to, o)
@@ -162,8 +163,12 @@ func run(from, to place, o Options) (_ *Report, err error) {
 	for i, name := range o.Files {
 		f.options.Files[i] = path.Clean("/" + name)
 	}
+	f.unlisted = from.kind == kindRegistry || to.kind == kindRegistry
 	defer f.close()
 	if err := f.read(from); err != nil {
+		return nil, err
+	}
+	if err := f.checkOut(to); err != nil {
 		return nil, err
 	}
 	if err := f.fixLayers(); err != nil {
@@ -173,7 +178,7 @@ func run(from, to place, o Options) (_ *Report, err error) {
 	if o.DryRun || len(changes) == 0 && to == from {
 		return f.report, nil
 	}
-	return f.report, s.write(to.path, changes)
+	return f.report, f.write(to, changes)
 }
 
 // place is a target, taken apart.
@@ -188,6 +193,11 @@ func parse(target string) (place, error) {
 		if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
 			p.path, p.tag = name[:i], name[i+1:]
 		}
+	case kindRegistry:
+		var err error
+		if p.tag, err = tagOf(name); err != nil {
+			return p, fmt.Errorf("target %q: %w", target, err)
+		}
 	default:
 		ok = false
 	}
@@ -197,9 +207,30 @@ func parse(target string) (place, error) {
 	return p, nil
 }
 
+// leadsTo says what is wrong with a place for the result, as the end of a message.
+// A layout that comes out of a registry has the tag that is wanted for it.
+func (p *place) leadsTo(to *place) error {
+	switch {
+	case p.kind == kindRegistry && to.kind == kindRegistry:
+	case p.kind == kindRegistry && to.kind == "oci":
+		if to.tag != "" {
+			p.tag = to.tag
+		}
+	case p.kind == "oci" && to.kind == kindRegistry:
+	case p.kind != to.kind:
+		return errors.New("of the same kind as")
+	case to.tag != "" && to.tag != p.tag:
+		return errors.New("with the same tag as")
+	}
+	return nil
+}
+
 func (p place) open() (store, error) {
-	if p.kind == "oci" {
+	switch p.kind {
+	case "oci":
 		return openDir(p.path)
+	case kindRegistry:
+		return openRegistry(p)
 	}
 	return openArchive(p.path)
 }
@@ -219,6 +250,7 @@ type fixer struct {
 	docker  *document // manifest.json, if there is one
 	// dockerImages are those of manifest.json.
 	dockerImages []*document
+	unlisted     bool               // the index of the layout is none of the target's own
 	listed       map[*document]bool // those whose changes are in the report
 }
 

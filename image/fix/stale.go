@@ -1,7 +1,9 @@
 package fix
 
 import (
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/capwise/capwise/image/internal/rawjson"
@@ -91,6 +93,19 @@ func (f *fixer) findStale() {
 	}
 	if len(gone) > 0 {
 		f.staleIn(f.index, gone, map[*document]bool{})
+	}
+	r, ok := f.store.(*registry)
+	for _, old := range slices.Sorted(maps.Keys(gone)) {
+		if !ok {
+			break
+		}
+		list, err := r.about(old)
+		if err != nil {
+			f.warn("what is about %s can't be found out: %v", old, err)
+		}
+		for _, what := range list {
+			f.warn("%s is about %s, which is replaced by %s", what, old, gone[old])
+		}
 	}
 }
 

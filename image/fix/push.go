@@ -1,0 +1,239 @@
+package fix
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/capwise/capwise/image/internal/rawjson"
+)
+
+// write writes the result where it is to go.
+func (f *fixer) write(to place, changes []change) error {
+	r, remote := f.store.(*registry)
+	switch {
+	case to.kind == kindRegistry:
+		return f.push(to, changes)
+	case remote:
+		if err := f.fetchAll(); err != nil {
+			return err
+		}
+		return r.dir.write(to.path, changes)
+	}
+	return f.store.write(to.path, changes)
+}
+
+// checkOut says what is in the way of a result in a registry.
+func (f *fixer) checkOut(to place) error {
+	switch {
+	case to.kind != kindRegistry:
+		return nil
+	case to.tag == "":
+		return fmt.Errorf("%s names a digest, and the result needs a tag", to.path)
+	case len(f.index.children) != 1:
+		return fmt.Errorf("%d images in it, for one tag of a registry: name one of them by its own tag", len(f.index.children))
+	}
+	return nil
+}
+
+// fetchAll fetches all that the index leads to, as far as the registry has it.
+func (f *fixer) fetchAll() error {
+	r := reach{f: f, blobs: map[string]bool{}, names: map[string]bool{}}
+	r.document(f.index.raw)
+	for _, name := range slices.Sorted(maps.Keys(r.blobs)) {
+		if _, err := f.store.open(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// pusher puts an image into a registry.
+type pusher struct {
+	f       *fixer
+	repo    name.Repository
+	remote  *remote.Pusher
+	from    name.Reference // where the blobs are that were not changed, or nil
+	changed map[string]*change
+	done    map[string]bool
+}
+
+// push puts blobs into the registry, then manifests, and at last the tag. Who
+// pulls the tag gets the old or the new.
+func (f *fixer) push(to place, changes []change) error {
+	tag, err := name.NewTag(to.path)
+	if err != nil {
+		return err
+	}
+	p := pusher{f: f, repo: tag.Context(), changed: map[string]*change{}, done: map[string]bool{}}
+	if p.remote, err = remote.NewPusher(keychain()); err != nil {
+		return err
+	}
+	for i, c := range changes {
+		p.changed[c.new] = &changes[i]
+	}
+	source, fetched := f.store.(*registry)
+	if fetched {
+		p.from = source.ref
+	}
+	top := f.index.children[0]
+	if err := p.below(top.doc.now); err != nil {
+		return err
+	}
+	if fetched && tag.Name() == source.ref.Name() {
+		now, err := source.puller.Head(context.Background(), tag)
+		if err != nil {
+			return err
+		}
+		if now.Digest.String() != source.root {
+			return fmt.Errorf("the tag has moved from %s to %s meanwhile, and is left there", source.root, now.Digest)
+		}
+	}
+	return p.remote.Put(context.Background(), tag, manifest{top.doc.now, mediaType(top)})
+}
+
+// manifest is one as it is, byte for byte.
+type manifest struct {
+	raw       []byte
+	mediaType string
+}
+
+// RawManifest implements [remote.Taggable].
+func (m manifest) RawManifest() ([]byte, error) { return m.raw, nil }
+
+// MediaType is looked for by package remote.
+func (m manifest) MediaType() (types.MediaType, error) { return types.MediaType(m.mediaType), nil }
+
+// mediaType returns what a descriptor, or the document itself, says.
+func mediaType(d *descriptor) string {
+	if t := d.doc.value.Get("mediaType").Text(); t != "" {
+		return t
+	}
+	return d.value.Get("mediaType").Text()
+}
+
+// below puts what a manifest or index refers to.
+func (p *pusher) below(raw []byte) error {
+	v, err := rawjson.Parse(raw)
+	if err != nil {
+		return err
+	}
+	blobs := v.Get("layers").List()
+	if c := v.Get("config"); c != nil {
+		blobs = append([]*rawjson.Value{c}, blobs...)
+	}
+	for _, d := range blobs {
+		if err := p.blob(d); err != nil {
+			return fmt.Errorf("%s: %w", d.Get("digest").Text(), err)
+		}
+	}
+	for _, d := range v.Get("manifests").List() {
+		if err := p.manifest(d); err != nil {
+			return fmt.Errorf("%s: %w", d.Get("digest").Text(), err)
+		}
+	}
+	return nil
+}
+
+// manifest puts one that an index refers to, after what it refers to itself.
+func (p *pusher) manifest(d *rawjson.Value) error {
+	digest := d.Get("digest").Text()
+	doc, err := p.document(digest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a platform that was not there before
+	}
+	if err != nil || p.done[digest] {
+		return err
+	}
+	p.done[digest] = true
+	if err := p.below(doc.now); err != nil {
+		return err
+	}
+	return p.remote.Put(context.Background(), p.repo.Digest(digest), manifest{doc.now, mediaType(&descriptor{d, doc})})
+}
+
+// document returns the document that now has the digest.
+func (p *pusher) document(digest string) (*document, error) {
+	for _, doc := range p.f.docs {
+		if doc.nowDigest == digest {
+			return doc, nil
+		}
+	}
+	name, err := blobName(digest)
+	if err != nil {
+		return nil, err
+	}
+	return p.f.document(name, digest)
+}
+
+// blob puts one if the registry does not have it, and can't take it from another
+// repository of its own.
+func (p *pusher) blob(d *rawjson.Value) error {
+	digest, err := v1.NewHash(d.Get("digest").Text())
+	if err != nil || p.done[digest.String()] {
+		return err
+	}
+	p.done[digest.String()] = true
+	b := blob{digest: digest, size: d.Get("size").Int(), mediaType: d.Get("mediaType").Text(), open: p.open}
+	var layer v1.Layer = b
+	if name, err := blobName(digest.String()); err == nil && p.changed[name] == nil && p.from != nil {
+		layer = &remote.MountableLayer{Layer: b, Reference: p.from}
+	}
+	return p.remote.Upload(context.Background(), p.repo, layer)
+}
+
+// open returns the content of a blob, new or old.
+func (p *pusher) open(digest string) (io.Reader, error) {
+	name, err := blobName(digest)
+	if err != nil {
+		return nil, err
+	}
+	if c := p.changed[name]; c != nil {
+		return io.NewSectionReader(c.content, 0, c.size), nil
+	}
+	f, err := p.f.store.open(name)
+	if err != nil {
+		return nil, err
+	}
+	return f.SectionReader, nil
+}
+
+// blob is a blob as package remote takes it. It is opened when it is sent.
+type blob struct {
+	digest    v1.Hash
+	size      int64
+	mediaType string
+	open      func(digest string) (io.Reader, error)
+}
+
+var _ v1.Layer = blob{}
+
+// Digest implements [v1.Layer], as the following do.
+func (b blob) Digest() (v1.Hash, error) { return b.digest, nil }
+
+// DiffID is not asked for.
+func (b blob) DiffID() (v1.Hash, error) { return v1.Hash{}, errors.ErrUnsupported }
+
+// Compressed returns the blob as it is.
+func (b blob) Compressed() (io.ReadCloser, error) {
+	r, err := b.open(b.digest.String())
+	return io.NopCloser(r), err
+}
+
+// Uncompressed is not asked for.
+func (b blob) Uncompressed() (io.ReadCloser, error) { return nil, errors.ErrUnsupported }
+
+// Size is that of the blob.
+func (b blob) Size() (int64, error) { return b.size, nil }
+
+// MediaType is the descriptor's.
+func (b blob) MediaType() (types.MediaType, error) { return types.MediaType(b.mediaType), nil }
