@@ -43,8 +43,10 @@ func programs(t testing.TB) [][]byte {
 		),
 		tarOf(
 			t, fileSpec{name: "etc/hostname", size: 90_000},
-			fileSpec{name: "usr/bin/app", caps: effectiveCaps, elf: "amd64", size: 900_001, uid: 7, mode: 0o750,
-				records: map[string]string{"SCHILY.xattr.user.x": "y", "mtime": "1.5"}},
+			fileSpec{
+				name: "usr/bin/app", caps: effectiveCaps, elf: "amd64", size: 900_001, uid: 7, mode: 0o750,
+				records: map[string]string{"SCHILY.xattr.user.x": "y", "mtime": "1.5"},
+			},
 			fileSpec{name: "opt/bsd", libarchive: effectiveCaps, elf: "arm64", size: 70_000},
 			fileSpec{name: "usr/bin/lib", size: 200_000}, fileSpec{name: "tmp/.wh.old"},
 		),

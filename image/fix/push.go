@@ -27,7 +27,7 @@ func (f *fixer) write(to place, changes []change) error {
 		if err := f.fetchAll(); err != nil {
 			return err
 		}
-		return r.dir.write(to.path, changes)
+		return r.write(to.path, changes)
 	}
 	return f.store.write(to.path, changes)
 }

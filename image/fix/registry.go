@@ -163,7 +163,7 @@ func notThere(err error) error {
 }
 
 // Close implements [io.Closer].
-func (r *registry) Close() error { return errors.Join(r.dir.Close(), os.RemoveAll(r.dir.path)) }
+func (r *registry) Close() error { return errors.Join(r.dir.Close(), os.RemoveAll(r.path)) }
 
 // about lists what the registry has about a manifest: cosign's tags, and referrers.
 func (r *registry) about(digest string) ([]string, error) {

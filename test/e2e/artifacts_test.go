@@ -88,15 +88,20 @@ func probe(name, capabilities string) (*program.Program, error) {
 
 var probeBinary = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(sandbox.Dir(), "probe")
-	cmd := exec.Command("go", "build", "-o", path, "./internal/probe")
-	workspace, err := filepath.Abs("../../go.work") // which finds the library in this checkout
+	return path, goBuild(path, "./internal/probe")
+})
+
+// goBuild builds a program of this folder, with the library of this checkout.
+func goBuild(path, pkg string) error {
+	cmd := exec.Command("go", "build", "-o", path, pkg)
+	workspace, err := filepath.Abs("../../go.work")
 	if err != nil {
-		return "", err
+		return err
 	}
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK="+workspace)
 	cmd.Stderr = os.Stderr
-	return path, cmd.Run()
-})
+	return cmd.Run()
+}
 
 // get unwraps one of the programs above.
 func get(t *testing.T, p func() (*program.Program, error)) *program.Program {
