@@ -21,9 +21,10 @@ const fixLong = `Put file capabilities right, in files and inside images.
   strip       remove the capabilities
 
 A TARGET is a file, a directory (with all files in it that carry capabilities), or an
-image: docker-archive:FILE, oci:DIR[:TAG] or oci-archive:FILE[:TAG]; of an image for
-several platforms all are changed. Without -o it is changed in place: it is the old
-or the new at any time. A second run changes nothing.
+image: docker-archive:FILE, oci:DIR[:TAG], oci-archive:FILE[:TAG] or registry:NAME; of
+an image for several platforms all are changed. Without -o it is changed in place: it
+is the old or the new at any time. A second run changes nothing. OUT is of the same
+kind; registry: and oci: go to each other, too.
 
 Of an image only what has to differ does: other blobs, and all other bytes of a
 changed layer's uncompressed archive, stay as they are. Files that later layers
@@ -35,6 +36,7 @@ Exit codes: 0 done, or nothing to do; 1 could not do it, or would have to guess.
 const fixExamples = `  capwise fix docker-archive:caddy.tar --dry-run
   capwise fix docker-archive:caddy.tar -o docker-archive:caddy-p.tar
   capwise fix oci:layout:latest --mode permitted --file /usr/bin/caddy
+  capwise fix registry:registry.example/web:1 -o registry:registry.example/web:1-p
   capwise fix /usr/local/bin/server
   capwise fix --mode launcher /usr/bin/fping`
 
@@ -55,7 +57,7 @@ func newFix() *cobra.Command {
 		RunE:    c.run,
 	}
 	f := cmd.Flags()
-	f.StringVarP(&c.options.Out, "output", "o", "", "where the result goes, a target of the same kind (default: in place)")
+	f.StringVarP(&c.options.Out, "output", "o", "", "where the result goes (default: in place)")
 	f.StringVar((*string)(&c.options.Mode), "mode", string(fix.Auto), "auto, permitted, launcher or strip")
 	f.StringArrayVar(&c.options.Files, "file", nil, "change only this file of the image (repeatable)")
 	f.BoolVar(&c.options.DryRun, "dry-run", false, "say what would change, and write nothing")

@@ -108,7 +108,11 @@ func chooseMode(path string, attribute []byte, content io.ReaderAt) (fix.Mode, e
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	f.Path = path
-	return modeFor(f)
+	mode, err := modeFor(f)
+	if err != nil {
+		err = fmt.Errorf("%w, or --file to leave it out", err)
+	}
+	return mode, err
 }
 
 // modeFor says what a file needs, by what it is.

@@ -1,15 +1,21 @@
 package main
 
 import (
+	"archive/tar"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/capwise/capwise/cmd/capwise/internal/launchers"
 	"github.com/capwise/capwise/cmd/capwise/internal/trial"
 	"github.com/capwise/capwise/diagnose"
 	"github.com/capwise/capwise/internal/need"
@@ -30,10 +36,17 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "schema": schema,
+			"exits": exits, "schema": schema, "image": image,
 		},
 		Condition: func(cond string) (bool, error) {
-			return cond == "root" && os.Geteuid() == 0, nil
+			switch cond {
+			case "root":
+				return os.Geteuid() == 0, nil
+			case "launchers":
+				_, err := launchers.Program(runtime.GOARCH)
+				return err == nil, nil
+			}
+			return false, fmt.Errorf("no condition %q", cond)
 		},
 	})
 }
@@ -48,6 +61,35 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	if code != args[0] {
 		ts.Fatalf("exit code %s, want %s", code, args[0])
 	}
+}
+
+// image writes a docker-archive whose program, /usr/bin/server, has =ep: image
+// ARCHIVE PROGRAM.
+func image(ts *testscript.TestScript, _ bool, args []string) {
+	program := ts.ReadFile(args[1])
+	effective := "\x01\x00\x00\x02\x00\x04" + strings.Repeat("\x00", 14) // cap_net_bind_service
+	layer := archiveOf(ts, &tar.Header{
+		Name: "usr/bin/server", Mode: 0o755, PAXRecords: map[string]string{"SCHILY.xattr.security.capability": effective},
+	}, program)
+	config := fmt.Sprintf(`{"rootfs":{"type":"layers","diff_ids":["sha256:%x"]}}`, sha256.Sum256([]byte(layer)))
+	out := archiveOf(ts, &tar.Header{Name: "layer.tar"}, layer, &tar.Header{Name: "config.json"}, config,
+		&tar.Header{Name: "manifest.json"}, `[{"Config":"config.json","Layers":["layer.tar"]}]`)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(out), 0o600))
+}
+
+// archiveOf returns a tar archive of headers, with the content behind each.
+func archiveOf(ts *testscript.TestScript, files ...any) string {
+	var b strings.Builder
+	w := tar.NewWriter(&b)
+	for i := 0; i < len(files); i += 2 {
+		header, content := files[i].(*tar.Header), files[i+1].(string)
+		header.Size = int64(len(content))
+		ts.Check(w.WriteHeader(header))
+		_, err := io.WriteString(w, content)
+		ts.Check(err)
+	}
+	ts.Check(w.Close())
+	return b.String()
 }
 
 // schema holds standard output, or a file, against the published schema.
