@@ -52,8 +52,8 @@ type Options struct {
 	// Launcher returns the launcher for an architecture, in Go's name; for the modes
 	// [Launcher] and [Auto].
 	Launcher func(arch string) ([]byte, error)
-	// Choose says what becomes of a file, by its attribute and content. Its error
-	// ends the run.
+	// Choose says what becomes of a file, by its attribute and content. Several
+	// goroutines call it. Its error ends the run.
 	Choose func(path string, attribute []byte, content io.ReaderAt) (Mode, error)
 	// Out is where the result goes, a target of the same kind, or one of a registry
 	// and the other a layout; "" is in place.

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/capwise/capwise/capset"
@@ -192,12 +193,15 @@ func TestLauncherAuto(t *testing.T) {
 	for _, c := range []compression{plain, gzipped, zstded} {
 		f := newFixture(t)
 		f.docker(c, layersForTest(t)...)
+		var mu sync.Mutex
 		seenContent := map[string]string{}
 		choices := map[string]Mode{"/usr/bin/bsd": Launcher, "/bin/kept": Strip, "/usr/bin/app": Keep, "/usr/bin/link": Keep, "/usr/bin/foreign": Keep}
 		o := Options{Mode: Auto, Launcher: fakeLauncher, Files: nil, Choose: func(path string, attribute []byte, content io.ReaderAt) (Mode, error) {
-			head := make([]byte, 12)
-			_, err := content.ReadAt(head[:1], 0)
-			seenContent[path] = string(attribute) + string(head[:1])
+			head := make([]byte, 1)
+			_, err := content.ReadAt(head, 0)
+			mu.Lock()
+			defer mu.Unlock()
+			seenContent[path] = string(attribute) + string(head)
 			if m := choices[path]; m != "" {
 				return m, err
 			}
