@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // store is the files that an image consists of.
@@ -152,8 +154,11 @@ func (d *dir) remove(changes []change) {
 	}
 }
 
-// copyTo writes a copy with the changes into an empty folder.
+// copyTo writes a copy with the changes into an empty folder, files at the same
+// time: the new ones are awaited until they are on disk.
 func (d *dir) copyTo(to string, changes []change) error {
+	var g errgroup.Group
+	g.SetLimit(4)
 	err := fs.WalkDir(d.root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -173,17 +178,16 @@ func (d *dir) copyTo(to string, changes []change) error {
 		case !e.Type().IsRegular():
 			return fmt.Errorf("%s: neither a file nor a folder", name)
 		}
-		return d.copyFile(name, filepath.Join(to, name), info.Mode().Perm())
+		g.Go(func() error { return d.copyFile(name, filepath.Join(to, name), info.Mode().Perm()) })
+		return nil
 	})
 	if err != nil {
-		return err
+		return errors.Join(err, g.Wait())
 	}
 	for _, c := range changes {
-		if err := writeFile(filepath.Join(to, c.new), filepath.Join(d.path, c.old), c); err != nil {
-			return err
-		}
+		g.Go(func() error { return writeFile(filepath.Join(to, c.new), filepath.Join(d.path, c.old), c) })
 	}
-	return nil
+	return g.Wait()
 }
 
 func (d *dir) copyFile(name, to string, mode fs.FileMode) error {

@@ -82,6 +82,21 @@ func (r *Reader) more() error {
 	return nil
 }
 
+// Discard passes over n bytes of content, without copying them. It returns how
+// many there were; fewer than n only with an error.
+func (r *Reader) Discard(n int64) (int64, error) {
+	left := n
+	for left > 0 {
+		if err := r.more(); err != nil {
+			return n - left, err
+		}
+		piece := min(left, int64(len(r.ready)))
+		r.ready = r.ready[piece:]
+		left -= piece
+	}
+	return n, nil
+}
+
 // WriteTo implements [io.WriterTo]: what is decoded is not copied on the way.
 func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 	total := int64(0)

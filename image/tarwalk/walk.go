@@ -221,6 +221,11 @@ func (w *Walker) more(e *Entry, n int) error {
 	return nil
 }
 
+// discarder is a reader that can pass over content faster than by reading it.
+type discarder interface {
+	Discard(n int64) (int64, error)
+}
+
 // pass passes over n bytes.
 func (w *Walker) pass(n int64) error {
 	if w.seeker != nil && n > blockSize {
@@ -234,6 +239,14 @@ func (w *Walker) pass(n int64) error {
 		}
 		w.offset += n - blockSize
 		n = blockSize
+	}
+	if d, ok := w.r.(discarder); ok {
+		read, err := d.Discard(n)
+		w.offset += read
+		if errors.Is(err, io.EOF) {
+			err = truncated()
+		}
+		return err
 	}
 	if w.scratch == nil {
 		w.scratch = make([]byte, 32<<10)
