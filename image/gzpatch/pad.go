@@ -75,3 +75,44 @@ func (w *bitWriter) padTo(phase uint) {
 		w.fixedNothing()
 	}
 }
+
+// length is how many bits are written, with those that were there.
+func (w *bitWriter) length() int64 { return int64(len(w.bytes))*8 - int64(w.free) }
+
+// maxFill bounds the bits that are filled with blocks of no bytes.
+const maxFill = 2048
+
+// fill writes blocks of no bytes until the length is as wanted. It reports false,
+// and writes nothing, where no sequence of them has that length.
+func (w *bitWriter) fill(length int64) bool {
+	n := length - w.length()
+	if n < 0 || n > maxFill {
+		return false
+	}
+	blocks := []struct {
+		size  func(phase int64) int64
+		write func()
+	}{
+		{func(phase int64) int64 { return 3 + -(phase+3)&7 + 32 }, w.storedNothing},
+		{func(int64) int64 { return 10 }, w.fixedNothing},
+		{func(int64) int64 { return 95 }, w.dynamicNothing},
+	}
+	// first holds which block to write when so many bits are left, counted from 1.
+	first := make([]int, n+1)
+	for left := int64(1); left <= n; left++ {
+		for i, b := range blocks {
+			if rest := left - b.size((length-left)&7); rest == 0 || rest > 0 && first[rest] > 0 {
+				first[left] = i + 1
+				break
+			}
+		}
+	}
+	if n > 0 && first[n] == 0 {
+		return false
+	}
+	for n > 0 {
+		blocks[first[n]-1].write()
+		n = length - w.length()
+	}
+	return true
+}

@@ -4,8 +4,9 @@
 // A deflate stream is a sequence of blocks, and a block refers to no more than
 // 32 KiB of content before it. So only the blocks from the one that holds a
 // change to the first that begins 32 KiB or more behind it are encoded again, if
-// possible with the codes and matches that they have. Blocks of no content bring what follows to the bit of a byte at which it
-// stood before; it is then copied byte for byte.
+// possible with the codes and matches that they have, and in no more bytes. Blocks
+// of no content bring what follows to the bit of a byte at which it stood before;
+// it is then copied byte for byte.
 //
 // [Reader] inflates a stream and remembers where blocks begin; [Patch] returns
 // the changed stream, as parts of the old one and what is new. Whoever relies on
@@ -271,16 +272,9 @@ func (p *patcher) writeRegion(r *region) error {
 	if err != nil {
 		return err
 	}
-	w := newBitWriter(first, uint(r.begin%8))
-	ok, err := p.recode(w, r)
+	w, err := p.encode(r, first)
 	if err != nil {
 		return err
-	}
-	if !ok {
-		w = newBitWriter(first, uint(r.begin%8))
-		if err := compress(w, r); err != nil {
-			return err
-		}
 	}
 	p.copied, p.begun, p.phase = (r.end+7)/8, 0, 0
 	if phase := uint(r.end % 8); phase != 0 && !r.final {
@@ -296,6 +290,32 @@ func (p *patcher) writeRegion(r *region) error {
 	p.out.Encoded += int64(len(r.text))
 	return nil
 }
+
+// encode encodes a region again, which begins with the low bits of a byte: with the
+// codes and matches that it has if that works, and else anew. If it can, it makes
+// it as long as it was, or shorter.
+func (p *patcher) encode(r *region, first byte) (*bitWriter, error) {
+	length := r.end - r.begin/8*8
+	kept := newBitWriter(first, uint(r.begin%8))
+	ok, err := p.recode(kept, r)
+	if err != nil {
+		return nil, err
+	}
+	if ok && (r.final || kept.fill(length) || len(r.text) > maxSecond) {
+		return kept, nil
+	}
+	anew := newBitWriter(first, uint(r.begin%8))
+	if err := compress(anew, r); err != nil {
+		return nil, err
+	}
+	if !ok || anew.fill(length) || anew.length()+maxFill < length {
+		return anew, nil
+	}
+	return kept, nil
+}
+
+// maxSecond is the most content that is compressed to win a few bytes.
+const maxSecond = 1 << 20
 
 // compress writes the blocks of a region anew. They begin and end at a byte.
 func compress(w *bitWriter, r *region) error {
