@@ -168,6 +168,15 @@ func modeOf(e *tarwalk.Entry) uint32 {
 	return kind | uint32(e.Mode&0o7777)
 }
 
+// ownerOf returns the owner of an entry; for a number that Linux does not have, one
+// that is nobody's.
+func ownerOf(e *tarwalk.Entry) uint32 {
+	if e.UID < 0 || e.UID > math.MaxUint32 {
+		return math.MaxUint32
+	}
+	return uint32(e.UID)
+}
+
 // behind returns what stands for the entry's headers: the launcher, with its own,
 // and the program's under its new name and without the attribute.
 func (c *capable) behind(launcher []byte, p filefix.Program) ([]byte, error) {
