@@ -58,7 +58,7 @@ timed() {
 image
 for ((i = 0; i < rounds; i++)); do
 	timed capwise "$capwise" fix --mode permitted "oci:$work/image:v1" -o "oci:$work/out-capwise"
-	timed auto "$capwise" fix "oci:$work/image:v1" -o "oci:$work/out-auto" # which reads it once more, to judge
+	timed auto "$capwise" fix "oci:$work/image:v1" -o "oci:$work/out-auto" # which judges the program, too
 	timed skopeo skopeo copy "oci:$work/image:v1" "oci:$work/out-skopeo:v1"
 	cold
 	timed buildah buildah_fix
