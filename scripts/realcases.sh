@@ -5,9 +5,9 @@
 # from, in .cache/realcases:
 #
 #	debian.tar    a Debian root file system, with programs that carry capabilities
-#	programs.tar  upstream's Caddy before and after it raised by itself, and CoreDNS
+#	programs.tar  upstream's Caddy from before and after it learned to raise, and CoreDNS
 #
-# They are kept until the lists below change, or the programs. It needs root and
+# They are kept until this file or the version of Go changes. It needs root and
 # debootstrap; without, it says so and makes nothing, and that test is left out.
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
@@ -18,7 +18,7 @@ cache=$PWD/.cache/realcases
 suite=bookworm
 mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
 packages=iputils-ping,fping,mtr-tiny,libgstreamer1.0-0,wireshark-common,nginx-light,libcap2-bin
-caddy=v2.11.7 # the last that does not raise by itself
+caddies=(v2.11.7 v2.11.9) # the first does not raise by itself
 coredns=v1.15.0
 
 # What no program here reads. libwireshark, for one, has the dissectors; dumpcap
@@ -57,7 +57,8 @@ layer() {
 up_to_date() { [ -f "$1" ] && [ "$(cat "$1.key" 2>/dev/null)" = "$2" ]; }
 
 debian() {
-	local key="$suite $packages ${leave_out[*]}" out=$cache/debian.tar root=$stage/root
+	local key out=$cache/debian.tar root=$stage/root
+	key="$suite $packages ${leave_out[*]} $(declare -f debian layer)"
 	! up_to_date "$out" "$key" || return 0
 	say "making a Debian root file system"
 	# Its mounts end with the namespace.
@@ -78,28 +79,29 @@ install() {
 	local package=$1 version=$2 out
 	shift 2
 	out=$cache/${package##*/}-$version
-	[ ! -f "$out" ] || return 0
+	[[ ! -f $out || "$(go version "$out")" != *": $(go env GOVERSION)" ]] || return 0
 	say "building ${package##*/} $version"
 	(cd "$stage" && env GOBIN="$stage/bin" GOWORK=off GOFLAGS='' GOOS='' GOARCH='' CGO_ENABLED=0 \
-		go install -trimpath -ldflags '-s -w' "$@" "$package@$version")
+		go install -trimpath "$@" "$package@$version")
 	mv "$stage/bin/${package##*/}" "$out"
 }
 
 programs() {
-	local upstream=$PWD/.cache/upstream/caddy key out=$cache/programs.tar bin=$stage/programs/usr/bin
-	[ -f "$upstream" ] || {
-		mkdir -p "${upstream%/*}"
-		deploy/caddy/program.sh "$upstream" "$(go env GOARCH)" github.com/caddyserver/caddy/v2/cmd/caddy
-	}
-	install github.com/caddyserver/caddy/v2/cmd/caddy $caddy -tags nobadger,nomysql,nopgx
-	install github.com/coredns/coredns $coredns
-	key=$(sha256sum "$upstream" "$cache/caddy-$caddy" "$cache/coredns-$coredns")
+	local key version out=$cache/programs.tar bin=$stage/programs/usr/bin
+	for version in "${caddies[@]}"; do
+		install github.com/caddyserver/caddy/v2/cmd/caddy "$version" -tags nobadger,nomysql,nopgx \
+			-ldflags "-s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$version"
+	done
+	install github.com/coredns/coredns $coredns -ldflags '-s -w'
+	key="${caddies[*]} $coredns ${leave_out[*]} $(go version) $(declare -f programs layer install)"
 	! up_to_date "$out" "$key" || return 0
 	mkdir -p "$bin"
-	cp "$upstream" "$bin/caddy"
-	cp "$cache/caddy-$caddy" "$bin/caddy-old"
+	for version in "${caddies[@]}"; do
+		cp "$cache/caddy-$version" "$bin/caddy-${version#v}"
+		setcap cap_net_bind_service=ep "$bin/caddy-${version#v}"
+	done
 	cp "$cache/coredns-$coredns" "$bin/coredns"
-	setcap cap_net_bind_service=ep "$bin/caddy" cap_net_bind_service=ep "$bin/caddy-old" cap_net_bind_service=ep "$bin/coredns"
+	setcap cap_net_bind_service=ep "$bin/coredns"
 	layer "$stage/programs" "$out"
 	echo "$key" >"$out.key"
 }
