@@ -2,20 +2,13 @@ package e2e
 
 import (
 	"context"
-	"encoding/json"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/capwise/capwise/test/e2e/internal/engine"
 	"github.com/capwise/capwise/test/e2e/internal/netns"
-	"github.com/capwise/capwise/test/e2e/internal/program"
 )
 
 // realCase is a program that people run, with the capabilities that they give it.
@@ -143,163 +136,4 @@ func askDNS(t *testing.T, p *running) {
 	if err != nil || !slices.Equal(got, []string{"192.0.2.7"}) {
 		t.Errorf("got %q, %v", got, err)
 	}
-}
-
-// The image, as it is, as "capwise fix" leaves it, and with everything as
-// permitted, whoever needs more.
-var (
-	realBefore = sync.OnceValues(func() (*program.Program, error) { return realImage("real-before") })
-	realAfter  = sync.OnceValues(func() (*program.Program, error) { return fixedImage("real-after") })
-	realOnly   = sync.OnceValues(func() (*program.Program, error) { return fixedImage("real-permitted", "--mode=permitted") })
-)
-
-func realLayers() []string {
-	return []string{artifact("", "../../.cache/realcases/debian.tar"), artifact("", "../../.cache/realcases/programs.tar")}
-}
-
-func realImage(name string) (*program.Program, error) {
-	dir := filepath.Join(stateDir("programs"), name)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
-	}
-	return program.FromLayers(dir, name, realLayers()...)
-}
-
-func fixedImage(name string, flags ...string) (*program.Program, error) {
-	p, err := realImage(name)
-	if err != nil {
-		return nil, err
-	}
-	f, err := fixAsNobody(p, flags...)
-	if err != nil {
-		return nil, err
-	}
-	return f.Program, os.Remove(f.before)
-}
-
-// TestRealCases starts each program as it comes and fixed, with everything
-// dropped, and has it do its job with what it needs granted.
-func TestRealCases(t *testing.T) {
-	for _, r := range []*runtimeUnderTest{docker, podmanRunc, podmanCrun} {
-		t.Run(r.Name(), func(t *testing.T) {
-			t.Parallel()
-			for _, c := range realCases {
-				c.test(t, r, "as it comes, dropped: dies", realBefore, func(t *testing.T, r *runtimeUnderTest, p *program.Program) {
-					s := c.run(t, r, p, append([]string{c.file}, c.start...))
-					if s.wait(t) == 0 {
-						t.Error("it starts")
-					}
-					s.diedAtExec(t)
-				})
-				c.test(t, r, "fixed, dropped: starts", realAfter, func(t *testing.T, r *runtimeUnderTest, p *program.Program) {
-					s := c.run(t, r, p, append([]string{c.file}, c.start...))
-					s.wait(t)
-					s.said(t, c.says)
-				})
-				c.test(t, r, "fixed, granted: does its job", realAfter, c.works)
-			}
-		})
-	}
-}
-
-// TestRealVerdicts holds what scan says about each program, and that it is true:
-// with its capabilities as permitted and granted, it does its job if, and only
-// if, it is aware.
-func TestRealVerdicts(t *testing.T) {
-	need(t, append([]string{"root", capwiseBinary()}, realLayers()...)...)
-	before, after := scanned(t, get(t, realBefore)), scanned(t, get(t, realAfter))
-	for _, c := range realCases {
-		if got := before[c.file].Verdict; got != c.verdict {
-			t.Errorf("%s: %s, want %s: %s", c.name, got, c.verdict, before[c.file].Evidence)
-		}
-		if got := after[c.file]; got.Verdict != "aware" || got.Capabilities != c.fixed {
-			t.Errorf("%s, fixed: %+v, want aware and %s", c.name, got, c.fixed)
-		}
-		c.test(t, docker, "permitted, granted: does its job if aware", realOnly, func(t *testing.T, r *runtimeUnderTest, p *program.Program) {
-			if c.verdict != "dumb" {
-				c.works(t, r, p)
-				return
-			}
-			s := c.run(t, r, p, c.job.command, c.needs...)
-			if code := s.wait(t); code == 0 {
-				t.Error("it does its job, and is not dumb")
-			}
-		})
-	}
-	if len(before) != len(realCases) || len(after) != len(realCases) {
-		t.Errorf("%d files carry capabilities, then %d; want %d: %v", len(before), len(after), len(realCases), after)
-	}
-}
-
-func (c realCase) test(t *testing.T, r *runtimeUnderTest, what string, image func() (*program.Program, error), f func(*testing.T, *runtimeUnderTest, *program.Program)) {
-	t.Helper()
-	t.Run(c.name+"/"+what, func(t *testing.T) {
-		results.report(t, c.name+" "+what, r.Name())
-		need(t, append(append([]string{"root", capwiseBinary()}, realLayers()...), r.needs...)...)
-		f(t, r, get(t, image))
-	})
-}
-
-// works checks that the program does its job with what it needs.
-func (c realCase) works(t *testing.T, r *runtimeUnderTest, p *program.Program) {
-	s := c.run(t, r, p, c.job.command, c.needs...)
-	if c.job.ask != nil {
-		c.job.ask(t, s)
-		return
-	}
-	if code := s.wait(t); code != 0 {
-		t.Errorf("exit code %d", code)
-	}
-	s.said(t, c.job.says)
-}
-
-// run starts a command in the image as a user who is nobody, where neither ports
-// nor ping are for everybody.
-func (c realCase) run(t *testing.T, r *runtimeUnderTest, p *program.Program, command []string, granted ...string) *running {
-	t.Helper()
-	spec := engine.Spec{
-		Program: p, User: "65532", Add: granted, PortStart: 1024,
-		Extra: []string{"--sysctl=net.ipv4.ping_group_range=1 0"},
-	}
-	if c.job.ask != nil && len(granted) > 0 {
-		spec.Config = configDir(t, "")
-		for name, text := range realConfigs {
-			if err := os.WriteFile(filepath.Join(spec.Config, name), []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for _, arg := range command {
-		spec.Command = append(spec.Command, strings.ReplaceAll(arg, "$DIR", spec.Config))
-	}
-	return r.begin(t, spec)
-}
-
-// said checks for a part of what it has said.
-func (r *running) said(t *testing.T, part string) {
-	t.Helper()
-	if all := r.stdout.String() + r.stderr.String(); !strings.Contains(all, part) {
-		t.Errorf("no %q in %q", part, all)
-	}
-}
-
-// finding is what the test reads of a finding.
-type finding struct{ Path, Capabilities, Verdict, Evidence string }
-
-// scanned is what capwise scan finds in an image.
-func scanned(t *testing.T, p *program.Program) map[string]finding {
-	t.Helper()
-	out, err := exec.Command(capwiseBinary(), "scan", "--format=json", "docker-archive:"+p.Archive).Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var report struct{ Findings []finding }
-	if err := json.Unmarshal(out, &report); err != nil {
-		t.Fatal(err)
-	}
-	found := map[string]finding{}
-	for _, f := range report.Findings {
-		found[f.Path] = f
-	}
-	return found
 }
