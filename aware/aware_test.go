@@ -131,7 +131,11 @@ func TestC(t *testing.T) {
 		"ping":      {usage("\nUsage\n  ping [options] <destination>\n", keeps), linked, aware.Aware, "is ping"},
 		"ping, old": {usage("\nUsage\n  ping [options] <destination>\n", cDumb), linked, aware.Dumb, "nothing in it"},
 		"dumpcap":   {usage("\nUsage: dumpcap [options] ...\n", keeps), linked, aware.Dumb, "is dumpcap"},
-		"nginx":     {usage("nginx version: nginx/1.22.1", "const char *before = \"0\";"+calls("dlopen", "syscall")), nil, aware.Dumb, "is nginx"},
+		"dumpcap 4.4": {
+			usage("\nUsage: dumpcap [options] ...\n", calls("cap_get_proc", "cap_get_flag", "cap_set_flag", "cap_set_proc")),
+			linked, aware.Aware, "is dumpcap",
+		},
+		"nginx": {usage("nginx version: nginx/1.22.1", "const char *before = \"0\";"+calls("dlopen", "syscall")), nil, aware.Dumb, "is nginx"},
 	} {
 		if r := detect(t, buildC(t, tc.text, tc.flags...)); r.Answer != tc.answer || !strings.Contains(r.Evidence, tc.says) {
 			t.Errorf("%s: %+v, want %s: %s", name, r, tc.answer, tc.says)
