@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/capwise/capwise/launch"
@@ -103,8 +102,8 @@ func detectGo(f *elf.File, r io.ReaderAt) (result Result, isGo bool, err error) 
 			return Result{Unknown, "calls " + name + ", for a purpose that the file does not tell"}, true, nil
 		}
 	}
-	if c := detectC(f); c.Answer == Aware {
-		return c, true, nil
+	if calls := mayRaise(importsOf(f)); calls != "" { // through cgo
+		return Result{Unknown, "calls " + calls + ", for a purpose that the file does not tell"}, true, nil
 	}
 	module := "a Go program"
 	if infoErr == nil && info.Main.Path != "" {
@@ -151,43 +150,4 @@ func functionTable(f *elf.File, isGo bool) ([]byte, error) {
 // hasFunction reports whether the table of names holds exactly this one.
 func hasFunction(table []byte, name string) bool {
 	return bytes.Contains(table, []byte("\x00"+name+"\x00"))
-}
-
-// libraries is what C programs use to change their capabilities.
-var libraries = []string{"libcap.so", "libcap-ng.so"}
-
-// symbols is what they import for it, and what could be anything.
-var (
-	capSymbols = []string{"capset", "cap_set_proc", "cap_set_flag", "capng_apply", "capng_update"}
-	anything   = []string{"syscall", "dlopen", "dlsym"}
-)
-
-// detectC looks at what an ELF program is linked with.
-func detectC(f *elf.File) Result {
-	needed, errNeeded := f.ImportedLibraries()
-	imported, errImported := f.ImportedSymbols()
-	if errNeeded != nil && errImported != nil || len(needed) == 0 {
-		return Result{Unknown, "a static program, which does not show what it calls"}
-	}
-	for _, s := range imported {
-		if slices.Contains(capSymbols, s.Name) {
-			return Result{Aware, "calls " + s.Name}
-		}
-	}
-	for _, lib := range needed {
-		for _, known := range libraries {
-			if strings.HasPrefix(lib, known) {
-				return Result{Aware, "is linked with " + lib}
-			}
-		}
-	}
-	for _, s := range imported {
-		if slices.Contains(anything, s.Name) {
-			return Result{Unknown, "calls " + s.Name + ", which may be anything"}
-		}
-	}
-	if errImported != nil {
-		return Result{Unknown, fmt.Sprintf("what it calls cannot be read: %v", errImported)}
-	}
-	return Result{Dumb, "is linked with neither libcap nor libcap-ng, and does not call capset"}
 }

@@ -2,9 +2,11 @@ package aware_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -21,7 +23,6 @@ func main() { ln, err := capwise.Listen("tcp", ":80"); fmt.Println(ln, err) }`
 import ("fmt"; "net")
 func main() { ln, err := net.Listen("tcp", ":80"); fmt.Println(ln, err) }`
 	cDumb    = `#include <stdio.h>` + "\n" + `int main() { puts("hello"); return 0; }`
-	cCapset  = `int capset(void *, void *); int main() { return capset(0, 0); }`
 	cSyscall = `#include <unistd.h>` + "\n" + `int main() { return syscall(1); }`
 )
 
@@ -89,22 +90,68 @@ func TestGo(t *testing.T) {
 	}
 }
 
+// calls is a C program that calls the named functions.
+func calls(names ...string) string {
+	var declared, called strings.Builder
+	for _, n := range names {
+		fmt.Fprintf(&declared, "int %s();\n", n)
+		fmt.Fprintf(&called, "%s();", n)
+	}
+	return declared.String() + "int main() { " + called.String() + " return 0; }"
+}
+
+// TestC has for each way of calling what programs of Debian 12 import that do so.
 func TestC(t *testing.T) {
+	linked := []string{"-Wl,--no-as-needed", library(t, "libcap.so.2",
+		"cap_init", "cap_get_proc", "cap_get_flag", "cap_set_flag", "cap_from_text", "cap_clear", "cap_set_proc")}
+	linkedNG := []string{library(t, "libcap-ng.so.0", "capng_clear", "capng_update", "capng_change_id", "capng_lock", "capng_apply")}
+	usage := func(text, program string) string {
+		return "const char *usage = " + strconv.Quote(text) + ";\n" + program
+	}
+	keeps := calls("cap_init", "cap_set_flag", "cap_set_proc")
 	for name, tc := range map[string]struct {
 		text   string
 		flags  []string
 		answer aware.Answer
 		says   string
 	}{
-		"plain":   {cDumb, nil, aware.Dumb, "neither libcap"},
-		"capset":  {cCapset, nil, aware.Aware, "calls capset"},
-		"syscall": {cSyscall, nil, aware.Unknown, "calls syscall"},
-		"static":  {cDumb, []string{"-static"}, aware.Unknown, "static"},
+		"plain":     {cDumb, nil, aware.Dumb, "neither libcap"},
+		"static":    {cDumb, []string{"-static"}, aware.Unknown, "static"},
+		"syscall":   {cSyscall, nil, aware.Unknown, "calls syscall, which may be anything"},
+		"dlopen":    {calls("cap_init", "cap_set_proc", "dlsym"), linked, aware.Unknown, "calls dlsym"},
+		"dnsmasq":   {calls("capget", "capset"), nil, aware.Unknown, "calls capset, to raise or to give up"},
+		"linked":    {cDumb, linked, aware.Dumb, "is linked with libcap.so.2, and calls nothing"},
+		"ptp":       {calls("cap_get_proc", "cap_clear", "cap_set_proc"), linked, aware.Dumb, "calls cap_set_proc to give capabilities up"},
+		"clockdiff": {calls("cap_init", "cap_set_proc"), linked, aware.Dumb, "calls cap_set_proc to give capabilities up"},
+		"irqbal":    {calls("capng_clear", "capng_lock", "capng_apply"), linkedNG, aware.Dumb, "calls capng_apply to give"},
+		"openvpn":   {calls("capng_clear", "capng_update", "capng_change_id"), linkedNG, aware.Unknown, "calls capng_update and capng_change_id"},
+		"named":     {calls("cap_get_proc", "cap_get_flag", "cap_set_flag", "cap_set_proc"), linked, aware.Unknown, "calls cap_set_flag and cap_set_proc"},
+		"chronyd":   {calls("cap_from_text", "cap_set_proc"), linked, aware.Unknown, "calls cap_from_text and cap_set_proc"},
+		"set only":  {calls("cap_get_proc", "cap_set_flag"), linked, aware.Dumb, "calls nothing in it that raises"},
+		"ping":      {usage("\nUsage\n  ping [options] <destination>\n", keeps), linked, aware.Aware, "is ping"},
+		"ping, old": {usage("\nUsage\n  ping [options] <destination>\n", cDumb), linked, aware.Dumb, "nothing in it"},
+		"dumpcap":   {usage("\nUsage: dumpcap [options] ...\n", keeps), linked, aware.Dumb, "is dumpcap"},
+		"dumpcap 4.4": {
+			usage("\nUsage: dumpcap [options] ...\n", calls("cap_get_proc", "cap_get_flag", "cap_set_flag", "cap_set_proc")),
+			linked, aware.Aware, "is dumpcap",
+		},
+		"nginx": {usage("nginx version: nginx/1.22.1", "const char *before = \"0\";"+calls("dlopen", "syscall")), nil, aware.Dumb, "is nginx"},
 	} {
 		if r := detect(t, buildC(t, tc.text, tc.flags...)); r.Answer != tc.answer || !strings.Contains(r.Evidence, tc.says) {
 			t.Errorf("%s: %+v, want %s: %s", name, r, tc.answer, tc.says)
 		}
 	}
+}
+
+// library makes a shared library of that name with empty functions, so that the
+// real one needs not be installed.
+func library(t *testing.T, name string, functions ...string) string {
+	t.Helper()
+	var text strings.Builder
+	for _, f := range functions {
+		fmt.Fprintf(&text, "void %s(void) {}\n", f)
+	}
+	return buildC(t, text.String(), "-shared", "-fPIC", "-Wl,-soname="+name)
 }
 
 func TestOthers(t *testing.T) {

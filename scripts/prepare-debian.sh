@@ -37,6 +37,7 @@ needs=(
 	"libc6-dev /usr/include/stdlib.h"
 	"linux-libc-dev /usr/include/linux/capability.h"
 	"e2fsprogs debugfs" # writes attributes past the kernel
+	"debootstrap debootstrap" # makes the root file system of scripts/realcases.sh
 )
 
 say() { echo "prepare-debian.sh: $*" >&2; }

@@ -74,6 +74,7 @@ scripts/lint.sh
 
 say "images"
 scripts/images.sh
+scripts/realcases.sh
 export CAPWISE_CADDY_IMAGE=$root/dist/caddy-amd64.tar
 gotest "image" image -- ./...
 gotest "real runtimes" test/e2e CAPWISE_E2E_RESULTS="$work/e2e" -- -count=1 ./...

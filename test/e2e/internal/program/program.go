@@ -59,7 +59,7 @@ func onDisk(dir, name, binary, capabilities string) (*Program, error) {
 		Name:    name,
 		Path:    filepath.Join(dir, name),
 		Archive: filepath.Join(dir, name+".tar"),
-		Ref:     "localhost/capwise-e2e/" + name + ":latest",
+		Ref:     refOf(name),
 		InImage: InImage,
 	}
 	if err := copyFile(p.Path, binary); err != nil {
@@ -72,6 +72,8 @@ func onDisk(dir, name, binary, capabilities string) (*Program, error) {
 	}
 	return p, nil
 }
+
+func refOf(name string) string { return "localhost/capwise-e2e/" + name + ":latest" }
 
 // copyFile copies a program. No child is forked meanwhile: it would hold the new
 // file open for writing for a moment, and the kernel executes no such file
