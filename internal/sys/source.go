@@ -1,0 +1,9 @@
+package sys
+
+import "embed"
+
+// Source holds the files of this package that are built into the standard
+// library too, by package overlay. No program that does not use it has it.
+//
+//go:embed caps_linux.go raise_linux.go rebind_linux.go bind_linux.go bind_socketcall_linux.go demote_linux.go
+var Source embed.FS
