@@ -67,7 +67,7 @@ func receiverOf(f *ast.FuncDecl) string {
 	if f.Recv == nil || len(f.Recv.List) != 1 {
 		return ""
 	}
-	if p, ok := f.Recv.List[0].Type.(*ast.StarExpr); ok {
+	if p, ok := f.Recv.List[0].Type.(*ast.StarExpr); ok && len(f.Recv.List[0].Names) == 1 {
 		if id, ok := p.X.(*ast.Ident); ok {
 			return "*" + id.Name
 		}
@@ -114,6 +114,8 @@ var hooks = []hook{
 	{"syscall/syscall_linux.go", nil, hookSyscall},
 	{"syscall/syscall_linux_ARCH.go", socketcallArches, hookSocketcall},
 	{"runtime/proc.go", nil, hookStart},
+	{"net/sock_posix.go", nil, hookListen},
+	{"net/net.go", nil, hookOpError},
 }
 
 // socketcallArches make bind(2) through socketcall(2), for which package syscall
@@ -176,6 +178,74 @@ func hookStart(h *hooked, _ string) error {
 		return h.unlike(f, "func schedinit to call goenvs")
 	}
 	h.edits.insert(h.fset, f.Body.Rbrace, "capwiseStart(islibrary || isarchive, gogetenv("+fmt.Sprintf("%q", StartVariable)+"));")
+	return nil
+}
+
+// hookListen lets what package net binds for listeners and packet connections
+// note why a bind was refused, when it was.
+func hookListen(h *hooked, _ string) error {
+	for name, params := range map[string][]string{
+		"listenStream":   {"ctx", "laddr", "backlog", "ctrlCtxFn"},
+		"listenDatagram": {"ctx", "laddr", "ctrlCtxFn"},
+	} {
+		f, err := h.function("*netFD", name, params...)
+		if err != nil {
+			return err
+		}
+		body := ifBindFails(f)
+		if body == nil {
+			return h.unlike(f, "func %s to have one statement \"if err = syscall.Bind(...); err != nil\"", name)
+		}
+		h.edits.insert(h.fset, body.Lbrace+1, " capwiseRefused(laddr, err); ")
+	}
+	return nil
+}
+
+// ifBindFails returns what a function does where syscall.Bind fails, nil unless
+// there is one such place.
+func ifBindFails(f *ast.FuncDecl) *ast.BlockStmt {
+	var bodies []*ast.BlockStmt
+	ast.Inspect(f, func(n ast.Node) bool {
+		s, ok := n.(*ast.IfStmt)
+		if !ok {
+			return true
+		}
+		if a, ok := s.Init.(*ast.AssignStmt); ok && len(a.Rhs) == 1 && isCall(a.Rhs[0], "syscall", "Bind") {
+			bodies = append(bodies, s.Body)
+		}
+		return true
+	})
+	if len(bodies) != 1 {
+		return nil
+	}
+	return bodies[0]
+}
+
+func isCall(e ast.Expr, pkg, name string) bool {
+	c, ok := e.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	s, ok := c.Fun.(*ast.SelectorExpr)
+	if !ok || s.Sel.Name != name {
+		return false
+	}
+	id, ok := s.X.(*ast.Ident)
+	return ok && id.Name == pkg
+}
+
+// hookOpError lets the error of a listener say what was noted. Its type and all
+// that it wraps stay as they are.
+func hookOpError(h *hooked, _ string) error {
+	f, err := h.function("*OpError", "Error")
+	if err != nil {
+		return err
+	}
+	last, err := h.lastReturn(f, "s")
+	if err != nil {
+		return err
+	}
+	h.edits.insert(h.fset, last.Pos(), "s += capwiseWhy("+f.Recv.List[0].Names[0].Name+"); ")
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -26,7 +27,9 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/capwise/capwise/internal/refusal"
 	"github.com/capwise/capwise/internal/sys"
+	"github.com/capwise/capwise/scenario/place"
 )
 
 // StartVariable is the environment variable by which whoever starts a program
@@ -138,7 +141,10 @@ func (t *Toolchain) files(o Options) (map[string][]byte, error) {
 	if err := t.inSyscall(out); err != nil {
 		return nil, err
 	}
-	return out, t.inRuntime(out, o)
+	if err := t.inRuntime(out, o); err != nil {
+		return nil, err
+	}
+	return out, t.inNet(out)
 }
 
 func (t *Toolchain) hook(out map[string][]byte, h hook) error {
@@ -176,8 +182,7 @@ func (t *Toolchain) inSyscall(out map[string][]byte) error {
 		}
 		out["syscall/capwise_socketcall.go"] = []byte(socketcallAdapter)
 	}
-	tr := transplanter{target: "syscall"}
-	return add(out, "syscall/", &tr, "caps_linux.go", "raise_linux.go", "rebind_linux.go", call)
+	return add(out, "syscall", "", sys.Source, "caps_linux.go", "raise_linux.go", "rebind_linux.go", call)
 }
 
 // socketcallAdapter is before the functions in assembly.
@@ -229,8 +234,7 @@ func (t *Toolchain) inRuntime(out map[string][]byte, o Options) error {
 		return err
 	}
 	out["runtime/capwise_start.go"] = fmt.Appendf(nil, runtimeAdapter, path, get, set, name, o.Start, Marker(o.Start))
-	tr := transplanter{target: "runtime", adapted: "syscall"}
-	return add(out, "runtime/", &tr, "caps_linux.go", "demote_linux.go")
+	return add(out, "runtime", "syscall", sys.Source, "caps_linux.go", "demote_linux.go")
 }
 
 // runtimeAdapter has what the transplanted files want of package syscall.
@@ -271,11 +275,77 @@ func capwiseStart(library bool, setting string) {
 var capwiseMarker = %q
 `
 
-// add transplants files of package sys.
-func add(out map[string][]byte, folder string, tr *transplanter, names ...string) error {
-	files, err := tr.transplant(sys.Source, names...)
+// inNet adds what package net gets.
+func (t *Toolchain) inNet(out map[string][]byte) error {
+	out["net/capwise_refused.go"] = []byte(netAdapter)
+	return errors.Join(
+		add(out, "net", "", refusal.Source, "refusal.go", "table.go", "collect_linux.go"),
+		add(out, "net", "", place.Source, "signs.go", "here_linux.go"),
+		add(out, "net", "", sys.Source, "caps_linux.go", "prctl_linux.go", "file_linux.go", "ioctl_linux.go", "ioctl_none1_linux.go"),
+	)
+}
+
+// netAdapter remembers why a port was last refused, for the errors that say so.
+const netAdapter = `package net
+
+import (
+	"os"
+	"sync"
+	"syscall"
+)
+
+var capwiseNoted struct {
+	sync.Mutex
+	of map[int]string
+}
+
+func capwiseRefused(laddr Addr, err error) {
+	port := capwisePort(laddr)
+	if err != syscall.EACCES || port == 0 {
+		return
+	}
+	why := capwiseExplain(port)
+	capwiseNoted.Lock()
+	defer capwiseNoted.Unlock()
+	if capwiseNoted.of == nil {
+		capwiseNoted.of = map[int]string{}
+	}
+	capwiseNoted.of[port] = ": " + why
+}
+
+func capwiseWhy(e *OpError) string {
+	if e.Op != "listen" {
+		return ""
+	}
+	if call, ok := e.Err.(*os.SyscallError); !ok || call.Syscall != "bind" || call.Err != syscall.EACCES {
+		return ""
+	}
+	capwiseNoted.Lock()
+	defer capwiseNoted.Unlock()
+	return capwiseNoted.of[capwisePort(e.Addr)]
+}
+
+func capwisePort(a Addr) int {
+	switch a := a.(type) {
+	case *TCPAddr:
+		if a != nil {
+			return a.Port
+		}
+	case *UDPAddr:
+		if a != nil {
+			return a.Port
+		}
+	}
+	return 0
+}
+`
+
+// add transplants files of a package of this module; see [transplanter].
+func add(out map[string][]byte, target, adapted string, source fs.FS, names ...string) error {
+	t := transplanter{target: target, adapted: adapted}
+	files, err := t.transplant(source, names...)
 	for name, text := range files {
-		out[folder+name] = text
+		out[target+"/"+name] = text
 	}
 	return err
 }
