@@ -22,6 +22,8 @@ func FindMarker(data []byte) (text string, ok bool) {
 	if !ok {
 		return "", false
 	}
-	found, _, ok := bytes.Cut(rest[:min(len(rest), 100)], []byte(markerAfter))
-	return string(found), ok
+	if found, _, ok := bytes.Cut(rest[:min(len(rest), 100)], []byte(markerAfter)); ok {
+		return string(found), true
+	}
+	return "", false
 }

@@ -174,15 +174,13 @@ func (t *Toolchain) path(name string) string {
 
 // inSyscall adds what package syscall gets.
 func (t *Toolchain) inSyscall(out map[string][]byte) error {
-	call := "bind_linux.go"
 	if slices.Contains(socketcallArches, t.GOARCH) {
-		call = "bind_socketcall_linux.go"
 		if err := t.assembly(out); err != nil {
 			return err
 		}
 		out["syscall/capwise_socketcall.go"] = []byte(socketcallAdapter)
 	}
-	return add(out, "syscall", "", sys.Source, "caps_linux.go", "raise_linux.go", "rebind_linux.go", call)
+	return t.add(out, "syscall", "", sys.Source, "caps_linux.go", "raise_linux.go", "rebind_linux.go", "bind_linux.go", "bind_socketcall_linux.go")
 }
 
 // socketcallAdapter is before the functions in assembly.
@@ -234,7 +232,7 @@ func (t *Toolchain) inRuntime(out map[string][]byte, o Options) error {
 		return err
 	}
 	out["runtime/capwise_start.go"] = fmt.Appendf(nil, runtimeAdapter, path, get, set, name, o.Start, Marker(o.Start))
-	return add(out, "runtime", "syscall", sys.Source, "caps_linux.go", "demote_linux.go")
+	return t.add(out, "runtime", "syscall", sys.Source, "caps_linux.go", "demote_linux.go")
 }
 
 // runtimeAdapter has what the transplanted files want of package syscall.
@@ -279,9 +277,9 @@ var capwiseMarker = %q
 func (t *Toolchain) inNet(out map[string][]byte) error {
 	out["net/capwise_refused.go"] = []byte(netAdapter)
 	return errors.Join(
-		add(out, "net", "", refusal.Source, "refusal.go", "table.go", "collect_linux.go"),
-		add(out, "net", "", place.Source, "signs.go", "here_linux.go"),
-		add(out, "net", "", sys.Source, "caps_linux.go", "prctl_linux.go", "file_linux.go", "ioctl_linux.go", "ioctl_none1_linux.go"),
+		t.add(out, "net", "", refusal.Source, "refusal.go", "table.go", "collect_linux.go"),
+		t.add(out, "net", "", place.Source, "signs.go", "here_linux.go"),
+		t.add(out, "net", "", sys.Source, "caps_linux.go", "prctl_linux.go", "file_linux.go", "ioctl_linux.go", "ioctl_none1_linux.go"),
 	)
 }
 
@@ -341,9 +339,9 @@ func capwisePort(a Addr) int {
 `
 
 // add transplants files of a package of this module; see [transplanter].
-func add(out map[string][]byte, target, adapted string, source fs.FS, names ...string) error {
-	t := transplanter{target: target, adapted: adapted}
-	files, err := t.transplant(source, names...)
+func (t *Toolchain) add(out map[string][]byte, target, adapted string, source fs.FS, names ...string) error {
+	tr := transplanter{target: target, adapted: adapted, arch: t.GOARCH}
+	files, err := tr.transplant(source, names...)
 	for name, text := range files {
 		out[target+"/"+name] = text
 	}

@@ -3,6 +3,7 @@ package overlay
 import (
 	"fmt"
 	"go/ast"
+	"go/build/constraint"
 	"go/parser"
 	"go/token"
 	"go/types"
@@ -30,6 +31,8 @@ type transplanter struct {
 	// adapted is a package that target cannot import: its names get the prefix,
 	// and somebody else declares them.
 	adapted string
+	// arch is the GOARCH. Files for others are left out.
+	arch string
 
 	fset  *token.FileSet
 	info  types.Info
@@ -39,24 +42,44 @@ type transplanter struct {
 // transplant returns the named files of a package as those of target.
 func (t *transplanter) transplant(source fs.FS, names ...string) (map[string][]byte, error) {
 	t.fset = token.NewFileSet()
-	texts := make([][]byte, len(names))
-	files := make([]*ast.File, len(names))
-	for i, name := range names {
-		var err error
-		if texts[i], err = fs.ReadFile(source, name); err != nil {
+	texts := map[string][]byte{}
+	var files []*ast.File
+	for _, name := range names {
+		text, err := fs.ReadFile(source, name)
+		if err != nil {
 			return nil, err
 		}
-		if files[i], err = parser.ParseFile(t.fset, name, texts[i], parser.ParseComments|parser.SkipObjectResolution); err != nil {
+		file, err := parser.ParseFile(t.fset, name, text, parser.ParseComments|parser.SkipObjectResolution)
+		if err != nil {
 			return nil, err
+		}
+		if t.builds(file) {
+			texts[name] = text
+			files = append(files, file)
 		}
 	}
 	t.resolve(files)
 	out := map[string][]byte{}
-	for i, file := range files {
+	for _, file := range files {
+		name := t.fset.File(file.FileStart).Name()
 		e := t.edits(file)
-		out[prefix+"_"+path.Base(names[i])] = e.apply(texts[i])
+		out[prefix+"_"+path.Base(name)] = e.apply(texts[name])
 	}
 	return out, nil
+}
+
+// builds reports whether the file's build constraint, if any, is met.
+func (t *transplanter) builds(file *ast.File) bool {
+	for _, group := range file.Comments {
+		for _, c := range group.List {
+			if c.Pos() > file.Package || !constraint.IsGoBuild(c.Text) {
+				continue
+			}
+			x, err := constraint.Parse(c.Text)
+			return err == nil && x.Eval(func(tag string) bool { return tag == "linux" || tag == t.arch })
+		}
+	}
+	return true
 }
 
 // resolve finds out what each name means. Types do not matter, so what imports

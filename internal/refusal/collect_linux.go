@@ -20,7 +20,7 @@ func Explain(port int) string {
 	f.thread()
 	f.file(&d)
 	f.place(&d)
-	return text(&f, d.words())
+	return text(&f, &d)
 }
 
 func (f *facts) set(fact int, holds bool) {

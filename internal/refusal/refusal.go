@@ -42,9 +42,9 @@ const leaf = 1 << 15
 // together; the first remedy of all is none.
 type answer [4]uint8
 
-// text fills the words for the facts: nodes leads to an answer, a node being the
-// index of a fact and the next node for each of its values.
-func text(f *facts, words *strings.Replacer) string {
+// text words the answer to the facts: nodes leads to it, a node being the index
+// of a fact and the next node for each of its values.
+func text(f *facts, d *details) string {
 	at := uint16(root)
 	for at < leaf {
 		at = nodes[int(at)+1+int(f[nodes[at]])]
@@ -56,7 +56,7 @@ func text(f *facts, words *strings.Replacer) string {
 			out += ", and " + remedies[more]
 		}
 	}
-	return words.Replace(out)
+	return d.fill(out)
 }
 
 // details is what the words are filled with.
@@ -67,14 +67,37 @@ type details struct {
 	carried             uint64 // what the file permits
 }
 
-func (d *details) words() *strings.Replacer {
-	executable := d.executable
-	if executable == "" {
-		executable = "the program's file"
+// fill puts the details where their names stand.
+func (d *details) fill(text string) string {
+	before, rest, found := strings.Cut(text, "{")
+	if !found {
+		return text
 	}
-	return strings.NewReplacer("{port}", strconv.Itoa(d.port), "{start}", d.start, "{uid}", strconv.Itoa(d.uid),
-		"{file}", executable, "{wrapper}", d.wrapper, "{caps}", list(d.carried))
+	name, rest, _ := strings.Cut(rest, "}")
+	var value string
+	switch name {
+	case "needs":
+		value = d.fill(needs)
+	case "port":
+		value = strconv.Itoa(d.port)
+	case "start":
+		value = d.start
+	case "uid":
+		value = strconv.Itoa(d.uid)
+	case "wrapper":
+		value = d.wrapper
+	case "caps":
+		value = list(d.carried)
+	case "file":
+		if value = d.executable; value == "" {
+			value = "the program's file"
+		}
+	}
+	return before + value + d.fill(rest)
 }
+
+// needs begins most reasons.
+const needs = "port {port} needs CAP_NET_BIND_SERVICE here (net.ipv4.ip_unprivileged_port_start is {start})"
 
 // list names the capabilities, and CAP_NET_BIND_SERVICE with them.
 func list(caps uint64) string {

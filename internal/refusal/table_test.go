@@ -76,7 +76,7 @@ func TestTable(t *testing.T) {
 		count++
 		full, d := full(f)
 		want := diagnose.Explain(full, d.port).String()
-		if got := text(&f, d.words()); got != want {
+		if got := text(&f, &d); got != want {
 			if wrong++; wrong < 10 {
 				t.Errorf("%v\ngot  %s\nwant %s", f, got, want)
 			}
@@ -121,7 +121,8 @@ func (b *table) answer(f *facts) uint16 {
 	v := diagnose.Explain(full, d.port)
 	template := strings.NewReplacer(fmt.Sprint(d.port), "{port}", d.start, "{start}", "65531", "{uid}",
 		d.executable, "{file}", d.wrapper, "{wrapper}", capsOf(d.carried), "{caps}")
-	a := answer{index(&b.reasons, template.Replace(v.Reason))}
+	reason := strings.ReplaceAll(template.Replace(v.Reason), needs, "{needs}")
+	a := answer{index(&b.reasons, reason)}
 	for i, part := range strings.Split(v.Remedy, ", and ") {
 		a[1+i] = index(&b.remedies, template.Replace(part))
 	}

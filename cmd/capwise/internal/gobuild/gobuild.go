@@ -113,7 +113,6 @@ func (s *Settings) Run(verb string, args []string) error {
 	return b.finish()
 }
 
-
 // find looks for the real go command.
 func (s *Settings) find() error {
 	if s.Go != "" {
@@ -196,4 +195,3 @@ func (s *Settings) runIn(dir string, command []string) error {
 	c.Env = append(os.Environ(), path, variable+"="+string(settings))
 	return c.Run()
 }
-
