@@ -104,11 +104,12 @@ func (t *Toolchain) Write(folder string, o Options) (string, error) {
 
 // sum names a set of files by its content.
 func sum(files map[string][]byte) string {
-	h := sha256.New()
+	var all []byte
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		fmt.Fprintf(h, "%s %d\n%s", name, len(files[name]), files[name])
+		all = fmt.Appendf(all, "%s %d\n%s", name, len(files[name]), files[name])
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	hash := sha256.Sum256(all)
+	return hex.EncodeToString(hash[:16])
 }
 
 // write writes a file, so that others see all of it or none.

@@ -94,6 +94,7 @@ func (t *transplanter) resolve(files []*ast.File) {
 // nothing imports empty packages.
 type nothing struct{}
 
+// Import implements [types.Importer].
 func (nothing) Import(name string) (*types.Package, error) {
 	if name == "unsafe" {
 		return types.Unsafe, nil

@@ -2,6 +2,7 @@ package refusal
 
 import (
 	"encoding/binary"
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -70,7 +71,7 @@ func (f *facts) file(d *details) {
 	const exe = "/proc/self/exe"
 	d.executable, _ = os.Readlink(exe)
 	attribute, err := sys.GetCapabilityXattr(exe)
-	f.set(isForeign, err == syscall.EOVERFLOW) // a root id without a number here
+	f.set(isForeign, errors.Is(err, syscall.EOVERFLOW)) // a root id without a number here
 	if err == nil {
 		f.attribute(d, attribute)
 	}
@@ -91,9 +92,6 @@ func (f *facts) attribute(d *details, b []byte) {
 	f.set(isOthers, d.carried&^netBindService != 0)
 	f.set(isForeign, len(b) == revision3 && binary.LittleEndian.Uint32(b[20:]) != 0)
 }
-
-// places are the environments, in the order of their facts.
-var places = [...]place.Environment{place.PlainHost, place.Systemd, place.Docker, place.Podman, place.Kubernetes}
 
 func (f *facts) place(d *details) {
 	here := place.Here()

@@ -7,6 +7,8 @@ package refusal
 import (
 	"strconv"
 	"strings"
+
+	"github.com/capwise/capwise/scenario/place"
 )
 
 // The facts that decide, by their place in [facts]. Each has as many values as
@@ -34,6 +36,9 @@ const (
 var sizes = [numFacts]uint8{5, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2}
 
 type facts [numFacts]uint8
+
+// places are the environments, in the order of their facts.
+var places = [...]place.Environment{place.PlainHost, place.Systemd, place.Docker, place.Podman, place.Kubernetes}
 
 // leaf is the answers' offset in the numbers of nodes.
 const leaf = 1 << 15

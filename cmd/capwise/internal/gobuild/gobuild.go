@@ -120,7 +120,7 @@ func (s *Settings) find() error {
 	}
 	if os.Getenv(variable) != "" { // inside of Around, whose go command comes first
 		around, err := fromEnvironment()
-		s.Go = around.Go
+		s.Go, s.Log = around.Go, around.Log
 		return err
 	}
 	path, err := exec.LookPath("go")
@@ -166,32 +166,44 @@ func (s *Settings) Around(command []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	s.Log = filepath.Join(dir, "built")
-	if err := errors.Join(os.Symlink(self, filepath.Join(dir, "go")), os.WriteFile(s.Log, nil, 0o600)); err != nil {
+	if err := os.Symlink(self, filepath.Join(dir, "go")); err != nil {
+		return err
+	}
+	if s.Log == "" {
+		s.Log = filepath.Join(dir, "built")
+		if err := os.WriteFile(s.Log, nil, 0o600); err != nil {
+			return err
+		}
+	}
+	before, err := os.Stat(s.Log)
+	if err != nil {
 		return err
 	}
 	if err := s.runIn(dir, command); err != nil {
 		return err
 	}
-	built, err := os.ReadFile(s.Log)
-	if err == nil && len(built) == 0 {
+	after, err := os.Stat(s.Log)
+	if err == nil && after.Size() == before.Size() {
 		err = fmt.Errorf("%s built no Linux program through the go command in PATH, and nothing was injected", command[0])
 	}
 	return err
 }
 
-// runIn runs the command with a folder first in its PATH.
+// runIn runs the command with a folder first in its PATH. This process has that
+// PATH too, by which it looks for the command itself.
 func (s *Settings) runIn(dir string, command []string) error {
 	settings, err := json.Marshal(s)
 	if err != nil {
 		return err
 	}
-	path := "PATH=" + dir
+	path := dir
 	if old := os.Getenv("PATH"); old != "" {
 		path += string(filepath.ListSeparator) + old
 	}
+	if err := errors.Join(os.Setenv("PATH", path), os.Setenv(variable, string(settings))); err != nil {
+		return err
+	}
 	c := exec.Command(command[0], command[1:]...)
 	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
-	c.Env = append(os.Environ(), path, variable+"="+string(settings))
 	return c.Run()
 }
