@@ -30,6 +30,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("EXAMPLES", filepath.Join(filepath.Dir(schemaPath), "../../../../docs/examples"))
+			e.Setenv("ROOT", filepath.Join(filepath.Dir(schemaPath), "../../../.."))
 			return goVariables(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

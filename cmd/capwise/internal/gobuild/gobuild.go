@@ -28,7 +28,7 @@ type Settings struct {
 	NoSetcap bool `json:"no_setcap"`
 	// Go is the path of the real go command, found in PATH where it is "".
 	Go string `json:"go"`
-	// Log is the file for the names of programs that were built.
+	// Log is the file that each build adds a line to.
 	Log string `json:"log"`
 }
 
@@ -107,10 +107,14 @@ func (s *Settings) Run(verb string, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := b.run(b.args.line(verb, name)); err != nil || verb != "build" && verb != "install" {
+	err = b.run(b.args.line(verb, name))
+	if err == nil && (verb == "build" || verb == "install") {
+		err = b.finish()
+	}
+	if err != nil {
 		return err
 	}
-	return b.finish()
+	return s.note(verb)
 }
 
 // find looks for the real go command.
@@ -138,8 +142,8 @@ func (b *build) run(args []string) error {
 	return c.Run()
 }
 
-// note writes down what was built, for [Around].
-func (s *Settings) note(name string) error {
+// note writes down that something was built, for [Around].
+func (s *Settings) note(verb string) error {
 	if s.Log == "" {
 		return nil
 	}
@@ -147,7 +151,7 @@ func (s *Settings) note(name string) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteString(name + "\n")
+	_, err = f.WriteString(verb + "\n")
 	return errors.Join(err, f.Close())
 }
 
@@ -184,7 +188,7 @@ func (s *Settings) Around(command []string) (err error) {
 	}
 	after, err := os.Stat(s.Log)
 	if err == nil && after.Size() == before.Size() {
-		err = fmt.Errorf("%s built no Linux program through the go command in PATH, and nothing was injected", command[0])
+		err = fmt.Errorf("%s built nothing for Linux through the go command in PATH, so nothing was injected", command[0])
 	}
 	return err
 }

@@ -71,8 +71,8 @@ func (b *build) program(name string) error {
 	if err := injected(name); err != nil {
 		return err
 	}
-	if err := b.settings.note(name); err != nil || b.settings.NoSetcap {
-		return err
+	if b.settings.NoSetcap {
+		return nil
 	}
 	caps := filecap.Caps{Revision: filecap.V2, Permitted: capset.Of(capset.NetBindService)}
 	err := filecap.Set(name, caps)
