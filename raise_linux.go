@@ -3,7 +3,6 @@ package capwise
 import (
 	"errors"
 	"runtime"
-	"syscall"
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/internal/sys"
@@ -117,22 +116,11 @@ func runLocked(c capset.Cap, fn func(*thread), end chan<- ending) {
 // raise makes the capability effective on the thread, unless it is already.
 // The error is a [*RaiseError]; EPERM where it is not permitted.
 func (t *thread) raise() error {
-	sets, err := sys.Capget()
+	raised, err := sys.Raise(uint64(capset.Of(t.cap)))
 	if err != nil {
 		return &RaiseError{t.cap, "raise", err}
 	}
-	bit := uint64(capset.Of(t.cap))
-	switch {
-	case sets.Effective&bit != 0:
-		return nil
-	case sets.Permitted&bit == 0:
-		return &RaiseError{t.cap, "raise", syscall.EPERM}
-	}
-	sets.Effective |= bit
-	if err := sys.Capset(sets); err != nil {
-		return &RaiseError{t.cap, "raise", err}
-	}
-	t.raised = true
+	t.raised = t.raised || raised
 	return nil
 }
 
@@ -141,12 +129,7 @@ func (t *thread) lower() error {
 	if !t.raised {
 		return nil
 	}
-	sets, err := sys.Capget()
-	if err == nil {
-		sets.Effective &^= uint64(capset.Of(t.cap))
-		err = sys.Capset(sets)
-	}
-	if err != nil {
+	if err := sys.Lower(uint64(capset.Of(t.cap))); err != nil {
 		return &RaiseError{t.cap, "lower", err}
 	}
 	t.raised = false

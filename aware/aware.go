@@ -17,6 +17,7 @@ import (
 	"strings"
 
 	"github.com/capwise/capwise/launch"
+	"github.com/capwise/capwise/overlay"
 )
 
 // Answer says whether a program raises capabilities.
@@ -35,6 +36,8 @@ type Result struct {
 	// Evidence is one clause: the function, library or symbol that was found, or
 	// what was looked for in vain.
 	Evidence string
+	// Injected says that the program was built by "capwise build".
+	Injected bool
 }
 
 // raisers is the functions that are known to raise a permitted capability where
@@ -59,17 +62,17 @@ func Detect(r io.ReaderAt) (Result, error) {
 		if err != nil && !errors.Is(err, io.EOF) {
 			return Result{}, err
 		}
-		return Result{Unknown, "too short for a program"}, nil
+		return Result{Answer: Unknown, Evidence: "too short for a program"}, nil
 	}
 	switch {
 	case string(magic[:2]) == "#!":
-		return Result{Unknown, "a script: the kernel looks at its interpreter, and capabilities on the script mean nothing"}, nil
+		return Result{Answer: Unknown, Evidence: "a script: the kernel looks at its interpreter, and capabilities on the script mean nothing"}, nil
 	case string(magic[:]) != elf.ELFMAG:
-		return Result{Unknown, "not an ELF program"}, nil
+		return Result{Answer: Unknown, Evidence: "not an ELF program"}, nil
 	}
 	f, err := elf.NewFile(r)
 	if err != nil {
-		return Result{Unknown, fmt.Sprintf("a damaged ELF file: %v", err)}, nil
+		return Result{Answer: Unknown, Evidence: fmt.Sprintf("a damaged ELF file: %v", err)}, nil
 	}
 	if result, isGo, err := detectGo(f, r); isGo || err != nil {
 		return result, err
@@ -83,33 +86,53 @@ func detectGo(f *elf.File, r io.ReaderAt) (result Result, isGo bool, err error) 
 	table, err := functionTable(f, infoErr == nil)
 	switch {
 	case err != nil:
-		return Result{Unknown, fmt.Sprintf("a damaged Go program: %v", err)}, true, nil
+		return Result{Answer: Unknown, Evidence: fmt.Sprintf("a damaged Go program: %v", err)}, true, nil
 	case table == nil && infoErr != nil:
 		return Result{}, false, nil //nolint:nilerr // not a Go program, which is no error
 	case table == nil:
-		return Result{Unknown, "a Go program (" + info.GoVersion + ") without its function table"}, true, nil
+		return Result{Answer: Unknown, Evidence: "a Go program (" + info.GoVersion + ") without its function table"}, true, nil
 	}
 	if infoErr == nil && info.Path == launcherPath {
 		return launcher(r), true, nil
 	}
+	if hasFunction(table, overlay.Function) {
+		return injected(f), true, nil
+	}
 	for _, f := range raisers {
 		if hasFunction(table, f.function) {
-			return Result{Aware, fmt.Sprintf("contains %s of %s", f.function, f.of)}, true, nil
+			return Result{Answer: Aware, Evidence: fmt.Sprintf("contains %s of %s", f.function, f.of)}, true, nil
 		}
 	}
 	for _, name := range setters {
 		if hasFunction(table, name) {
-			return Result{Unknown, "calls " + name + ", for a purpose that the file does not tell"}, true, nil
+			return Result{Answer: Unknown, Evidence: "calls " + name + ", for a purpose that the file does not tell"}, true, nil
 		}
 	}
 	if calls := mayRaise(importsOf(f)); calls != "" { // through cgo
-		return Result{Unknown, "calls " + calls + ", for a purpose that the file does not tell"}, true, nil
+		return Result{Answer: Unknown, Evidence: "calls " + calls + ", for a purpose that the file does not tell"}, true, nil
 	}
 	module := "a Go program"
 	if infoErr == nil && info.Main.Path != "" {
 		module = strings.TrimSpace("Go program " + info.Main.Path + " " + info.Main.Version)
 	}
-	return Result{Dumb, module + ", in which nothing raises capabilities"}, true, nil
+	return Result{Answer: Dumb, Evidence: module + ", in which nothing raises capabilities"}, true, nil
+}
+
+// injected says how the program was built. The marker lies in its data, wherever
+// the linker put it.
+func injected(f *elf.File) Result {
+	r := Result{Answer: Aware, Evidence: "built by capwise build", Injected: true}
+	for _, s := range f.Sections {
+		if s.Type != elf.SHT_PROGBITS || s.Flags&elf.SHF_ALLOC == 0 || s.Flags&elf.SHF_EXECINSTR != 0 {
+			continue
+		}
+		data, err := s.Data()
+		if text, ok := overlay.FindMarker(data); err == nil && ok {
+			r.Evidence += " (" + text + ")"
+			break
+		}
+	}
+	return r
 }
 
 // launcherPath is the package that launchers are built from.
@@ -122,13 +145,13 @@ const mostLauncher = 4 << 20
 func launcher(r io.ReaderAt) Result {
 	program, err := io.ReadAll(io.NewSectionReader(r, 0, mostLauncher))
 	if err != nil {
-		return Result{Unknown, fmt.Sprintf("a launcher of capwise that cannot be read: %v", err)}
+		return Result{Answer: Unknown, Evidence: fmt.Sprintf("a launcher of capwise that cannot be read: %v", err)}
 	}
 	c, err := launch.Find(program)
 	if err != nil {
-		return Result{Unknown, fmt.Sprintf("a launcher of capwise that starts nothing: %v", err)}
+		return Result{Answer: Unknown, Evidence: fmt.Sprintf("a launcher of capwise that starts nothing: %v", err)}
 	}
-	return Result{Aware, "the launcher of capwise for " + c.Target}
+	return Result{Answer: Aware, Evidence: "the launcher of capwise for " + c.Target}
 }
 
 // functionTable returns the section that holds the names of a Go program's

@@ -58,24 +58,24 @@ func detectC(f *elf.File) Result {
 	needed, errNeeded := f.ImportedLibraries()
 	symbols, errSymbols := f.ImportedSymbols()
 	if errNeeded != nil && errSymbols != nil || len(needed) == 0 {
-		return Result{Unknown, "a static program, which does not show what it calls"}
+		return Result{Answer: Unknown, Evidence: "a static program, which does not show what it calls"}
 	}
 	if errSymbols != nil {
-		return Result{Unknown, fmt.Sprintf("what it calls cannot be read: %v", errSymbols)}
+		return Result{Answer: Unknown, Evidence: fmt.Sprintf("what it calls cannot be read: %v", errSymbols)}
 	}
 	imports := namesOf(symbols)
 	why := "calls " + mayRaise(imports) + ", to raise or to give up: the file does not tell"
 	if mayRaise(imports) == "" {
 		hides := first(imports, anything)
 		if hides == "" {
-			return Result{Dumb, cannotRaise(imports, needed)}
+			return Result{Answer: Dumb, Evidence: cannotRaise(imports, needed)}
 		}
 		why = "calls " + hides + ", which may be anything"
 	}
 	if r, ok := detectProgram(f, imports); ok {
 		return r
 	}
-	return Result{Unknown, why}
+	return Result{Answer: Unknown, Evidence: why}
 }
 
 // importsOf returns the names of the functions that f imports, none if it is
@@ -140,9 +140,9 @@ func detectProgram(f *elf.File, imports []string) (r Result, ok bool) {
 			continue
 		}
 		if p.answer == Aware {
-			return Result{Aware, "is " + p.name + ", which raises"}, true
+			return Result{Answer: Aware, Evidence: "is " + p.name + ", which raises"}, true
 		}
-		return Result{Dumb, "is " + p.name + ", which does not raise"}, true
+		return Result{Answer: Dumb, Evidence: "is " + p.name + ", which does not raise"}, true
 	}
 	return Result{}, false
 }

@@ -92,7 +92,7 @@ type patient struct {
 func newPatient(s *scenario.Start, j *Judgement) *patient {
 	p := &patient{start: s, found: j}
 	bounding := s.Settings.Task().Bounding
-	if file := s.Program.Last().File; j.Exec.Cause == DumbFile || file.Caps.Permitted.Has(capset.NetBindService) {
+	if file := s.Program.Last().File; file.Caps.Effective { // and so does not start without all of it
 		p.missing = file.Caps.Permitted &^ bounding
 	}
 	for i, b := range j.Binds {

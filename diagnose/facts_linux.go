@@ -2,7 +2,6 @@ package diagnose
 
 import (
 	"bytes"
-	"fmt"
 	"os"
 	"strconv"
 
@@ -90,32 +89,6 @@ func (c *collector) file() {
 }
 
 func (c *collector) place() {
-	// Without these files the other signs count.
-	cgroup, _ := os.ReadFile("/proc/self/cgroup")
-	mountinfo, _ := os.ReadFile("/proc/self/mountinfo")
-	s := place.Signs{
-		Getenv:    os.Getenv,
-		Exists:    func(path string) bool { _, err := os.Lstat(path); return err == nil },
-		Cgroup:    string(cgroup),
-		Mountinfo: string(mountinfo),
-	}
-	c.facts.Environment = s.Environment()
-	c.facts.Wrapper = wrapper()
-}
-
-// wrapper names the parent process, if it is one that this process can see and
-// that is not the first process of a host.
-func wrapper() string {
-	parent := os.Getppid()
-	if parent == 0 || os.Getpid() == 1 {
-		return ""
-	}
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", parent))
-	if err != nil {
-		return ""
-	}
-	if text := string(bytes.TrimSpace(name)); text != "systemd" {
-		return text
-	}
-	return ""
+	c.facts.Environment = place.Here()
+	c.facts.Wrapper = place.Wrapper()
 }

@@ -133,15 +133,19 @@ func (p *patient) executeDirectly() string {
 	}
 }
 
+// added returns the capabilities that are to be added.
+func (p *patient) added() capset.Set {
+	if p.missing == 0 {
+		return netBindService
+	}
+	return p.missing
+}
+
 // names returns the capabilities that are to be added, as cap_add and the like
 // want them.
 func (p *patient) names(prefix string) []string {
-	caps := p.missing
-	if caps == 0 {
-		caps = netBindService
-	}
 	var out []string
-	for c := range caps.Caps() {
+	for c := range p.added().Caps() {
 		out = append(out, prefix+strings.ToUpper(strings.TrimPrefix(c.String(), "cap_")))
 	}
 	return out
@@ -258,7 +262,7 @@ func (p *patient) directive(c Change) string {
 	case AddCapability:
 		lines = []string{"CapabilityBoundingSet=" + strings.Join(p.names("CAP_"), " ")}
 	case Ambient:
-		lines = []string{"AmbientCapabilities=" + strings.Join(p.names("CAP_"), " ")}
+		lines = []string{"AmbientCapabilities=" + capName(capset.NetBindService)}
 	case AllowNewPrivs:
 		lines = []string{"NoNewPrivileges=no"}
 	case HostUsers:
@@ -287,7 +291,7 @@ func (p *patient) ociField(c Change) string {
 	case AddCapability:
 		return "process.capabilities: add " + caps + " to bounding, permitted and effective"
 	case Ambient:
-		return "process.capabilities: add " + caps + " to permitted, inheritable and ambient"
+		return `process.capabilities: add ["` + capName(capset.NetBindService) + `"] to permitted, inheritable and ambient`
 	case AllowNewPrivs:
 		return "process.noNewPrivileges: false"
 	case OwnNetwork:
@@ -303,14 +307,13 @@ func (p *patient) ociField(c Change) string {
 
 // command words a change for who starts a program from a shell.
 func (p *patient) command(c Change) string {
-	lower := strings.ToLower(strings.Join(p.names("+"), ","))
 	switch c {
 	case Sysctl:
 		return fmt.Sprintf("in its network namespace: sysctl -w net.ipv4.ip_unprivileged_port_start=%d", p.port)
 	case AddCapability:
-		return "start it from where " + strings.Join(p.names("CAP_"), " and ") + " is still in the bounding set"
+		return "start it from where " + list(p.added()) + " still in the bounding set"
 	case Ambient:
-		return "as root: setpriv --reuid=" + fmt.Sprint(p.start.Settings.UID) + " --inh-caps=" + lower + " --ambient-caps=" + lower + " " + p.start.Program.Last().Path
+		return "as root: setpriv --reuid=" + fmt.Sprint(p.start.Settings.UID) + " --inh-caps=+net_bind_service --ambient-caps=+net_bind_service " + p.start.Program.Last().Path
 	case AllowNewPrivs:
 		return "start it without no_new_privs (setpriv --no-new-privs, NoNewPrivileges=, a sandbox)"
 	case HostUsers:

@@ -101,16 +101,35 @@ func verdictOf(caps filecap.Caps, answer aware.Answer) Verdict {
 }
 
 // JudgeFile is [Judge] for a file of this machine.
-func JudgeFile(path string, attribute []byte) (_ Finding, err error) {
-	// Not a FIFO that has taken the place of the file meanwhile.
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return Finding{}, err
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	f, err := Judge(attribute, file)
+func JudgeFile(path string, attribute []byte) (f Finding, err error) {
+	err = withFile(path, func(file *os.File) error {
+		f, err = Judge(attribute, file)
+		return err
+	})
 	f.Path = path
 	return f, err
+}
+
+// JudgeProgram says whether a file of this machine, which carries no
+// capabilities, would raise them.
+func JudgeProgram(path string) (f Finding, err error) {
+	f.Path = path
+	err = withFile(path, func(file *os.File) error {
+		program, err := aware.Detect(file)
+		f.Verdict, f.Evidence = verdictOf(filecap.Caps{}, program.Answer), program.Evidence
+		return err
+	})
+	return f, err
+}
+
+// withFile calls fn with the file, unless that is a FIFO or the like by now.
+func withFile(path string, fn func(*os.File) error) (err error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	return fn(file)
 }
 
 // JudgeStart looks for what an image's program has lost, and for programs before

@@ -54,7 +54,7 @@ func (t *Tree) Walk(root string) error {
 		done.Add(1)
 		go func() {
 			defer done.Done()
-			w := walker{tree: t, work: work, events: events, pending: &pending}
+			w := walker{tree: t, work: work, events: events, pending: &pending, at: none}
 			w.run()
 		}()
 	}
@@ -98,6 +98,7 @@ type walker struct {
 	events  chan<- event
 	pending *sync.WaitGroup
 	names   [4096]byte // of attributes
+	at      int        // the descriptor of the thread's working directory
 }
 
 func (w *walker) failed(path string, err error) { w.events <- event{path: path, err: err} }
@@ -125,11 +126,12 @@ var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 
 // directory reads one and what is below it, and closes it.
 func (w *walker) directory(d directory) {
-	defer func() { _ = syscall.Close(d.fd) }() // opened for reading
-	if err := syscall.Fchdir(d.fd); err != nil {
-		w.failed(d.path, err)
-		return
-	}
+	defer func() {
+		if w.at == d.fd { // a number that another directory may get
+			w.at = none
+		}
+		_ = syscall.Close(d.fd) // opened for reading
+	}()
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
 	for {
@@ -166,6 +168,9 @@ func (w *walker) entries(d directory, rest []byte) error {
 		switch w.typeOf(d, e) {
 		case syscall.DT_REG:
 			files++
+			if err := w.enter(d); err != nil {
+				return err
+			}
 			w.file(d, e.Name)
 		case syscall.DT_DIR:
 			if err := w.child(d, string(name)); err != nil {
@@ -182,7 +187,11 @@ func (w *walker) typeOf(d directory, e sys.Dirent) byte {
 		return e.Type
 	}
 	var st syscall.Stat_t
-	if err := syscall.Lstat(string(e.Name[:len(e.Name)-1]), &st); err != nil {
+	err := w.enter(d)
+	if err == nil {
+		err = syscall.Lstat(string(e.Name[:len(e.Name)-1]), &st)
+	}
+	if err != nil {
 		w.failed(filepath.Join(d.path, string(e.Name[:len(e.Name)-1])), err)
 		return syscall.DT_UNKNOWN
 	}
@@ -231,7 +240,23 @@ func (w *walker) child(d directory, name string) error {
 	}
 	w.directory(c)
 	w.pending.Done()
-	return syscall.Fchdir(d.fd)
+	return nil
+}
+
+// none is no directory.
+const none = -1
+
+// enter makes the directory the thread's working directory.
+func (w *walker) enter(d directory) error {
+	if w.at == d.fd {
+		return nil
+	}
+	w.at = none
+	err := syscall.Fchdir(d.fd)
+	if err == nil {
+		w.at = d.fd
+	}
+	return err
 }
 
 // noFiles is the magic numbers of file systems whose files are not programs

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/capwise/capwise/cmd/capwise/internal/gobuild"
 	"github.com/capwise/capwise/cmd/capwise/internal/trial"
 	"github.com/capwise/capwise/launch"
 )
@@ -25,7 +26,8 @@ const (
 var errFails = errors.New("it would fail")
 
 func main() {
-	trial.Main() // where this process is a copy that tries something
+	gobuild.Main() // where this process is the go command of "capwise build"
+	trial.Main()   // where this process is a copy that tries something
 	defer func() {
 		if bug := recover(); bug != nil { // or Go would exit with 2, which is an answer here
 			fmt.Fprintf(os.Stderr, "capwise: a bug of capwise: %v\n%s", bug, debug.Stack())
@@ -43,6 +45,8 @@ func run(args []string) int {
 		return 0
 	case errors.Is(err, errFails):
 		return exitFails
+	case errors.Is(err, errFailed):
+		return exitError
 	default:
 		fmt.Fprintln(os.Stderr, "capwise:", err)
 		if started := new(launch.Error); errors.As(err, &started) {
@@ -63,6 +67,6 @@ Exit codes: 0 fine, 1 could not do it, 2 the answer is "it would fail"; exec has
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newExplain(), newDoctor(), newScan(), newFix(), newExec(), newDemo())
+	root.AddCommand(newExplain(), newDoctor(), newScan(), newFix(), newExec(), newBuild(), newDemo())
 	return root
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"github.com/capwise/capwise/cmd/capwise/internal/gobuild"
 	"github.com/capwise/capwise/cmd/capwise/internal/launchers"
 	"github.com/capwise/capwise/cmd/capwise/internal/trial"
 	"github.com/capwise/capwise/diagnose"
@@ -22,7 +24,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	trial.Main() // the scripts' "explain --try" starts copies of this binary
+	gobuild.Main() // the scripts' "build" executes this binary as the go command
+	trial.Main()   // and "explain --try" starts copies of it
 	testscript.Main(m, map[string]func(){"capwise": func() { os.Exit(run(os.Args[1:])) }})
 }
 
@@ -33,7 +36,8 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("EXAMPLES", filepath.Join(filepath.Dir(schemaPath), "../../../../docs/examples"))
-			return nil
+			e.Setenv("ROOT", filepath.Join(filepath.Dir(schemaPath), "../../../.."))
+			return goVariables(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "schema": schema, "image": image,
@@ -49,6 +53,23 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("no condition %q", cond)
 		},
 	})
+}
+
+// goVariables lets scripts, whose home is an empty one, build with what this
+// machine has downloaded and compiled.
+func goVariables(e *testscript.Env) error {
+	out, err := exec.Command("go", "env", "-json", "GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB").Output()
+	if err != nil {
+		return err
+	}
+	var variables map[string]string
+	if err := json.Unmarshal(out, &variables); err != nil {
+		return err
+	}
+	for name, value := range variables {
+		e.Setenv(name, value)
+	}
+	return nil
 }
 
 // exits runs a command that must end with the given code: exits CODE COMMAND...

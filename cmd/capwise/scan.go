@@ -29,10 +29,12 @@ const scanLong = `Find the files that carry capabilities, and say what becomes o
 
 A TARGET is a directory, a file, or an image: docker-archive:FILE, oci:DIR[:TAG],
 oci-archive:FILE[:TAG], docker:NAME, podman:NAME, registry:NAME, or tar:FILE for the
-archive of a root file system. Of an image all platforms are looked at. Nothing is
-executed or changed.`
+archive of a root file system. Of an image all platforms are looked at. A file that is
+named itself is reported without capabilities too, if it is aware. Nothing is executed or
+changed.`
 
 const scanExamples = `  capwise scan /usr
+  capwise scan bin/coredns
   capwise scan --one-file-system --fail-on dumb,aware-but-effective /
   capwise scan --format sarif docker-archive:caddy.tar > caddy.sarif`
 
@@ -161,8 +163,14 @@ func (s *scanner) file(path string) error {
 	}
 	if attribute != nil {
 		s.judge(path, attribute)
+		return nil
 	}
-	return nil
+	f, err := scan.JudgeProgram(path)
+	if err == nil && f.Verdict == scan.Aware {
+		f.Target = path
+		s.add(f)
+	}
+	return err
 }
 
 func (s *scanner) images(reference string) (err error) {

@@ -9,6 +9,9 @@ import (
 // 64 bits, in two halves.
 const capVersion3 = 0x20080522
 
+// netBindService is CAP_NET_BIND_SERVICE in a set.
+const netBindService = 1 << 10
+
 type capHeader struct {
 	version uint32
 	pid     int32 // 0 is the calling thread
@@ -55,9 +58,3 @@ func Capset(s Sets) error {
 	}
 	return nil
 }
-
-// Gettid returns the id of the calling thread, gettid(2).
-func Gettid() int { return syscall.Gettid() }
-
-// Getpid returns the id of the process, which is that of its first thread.
-func Getpid() int { return syscall.Getpid() }

@@ -15,7 +15,7 @@ import (
 // which few files have.
 func ListsCapability(name, buf []byte) (bool, error) {
 	for {
-		n, _, errno := syscall.Syscall(syscall.SYS_LLISTXATTR, uintptr(unsafe.Pointer(&name[0])), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)))
+		n, _, errno := syscall.RawSyscall(syscall.SYS_LLISTXATTR, uintptr(unsafe.Pointer(&name[0])), uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)))
 		switch errno {
 		case 0:
 			return n > 0 && bytes.Contains(buf[:n], []byte(CapabilityXattr+"\x00")), nil

@@ -60,6 +60,21 @@ func benchBind() error {
 	})
 }
 
+// benchInjected measures what "capwise build" put behind net.Listen.
+func benchInjected() error {
+	subjects := []subject{
+		{"net.Listen on a port that needs none", perCall(20, plain(openPort)), ""},
+		{"net.Listen, raised by what is injected", perCall(20, plain(lowPort)), "target: at most 1.30"},
+	}
+	if err := compare("listen and close, built by capwise build", "µs", 301, subjects); err != nil {
+		return err
+	}
+	if err := kerneltest.Refuse(unix.SYS_REBOOT, unix.EPERM); err != nil {
+		return err
+	}
+	return compare("the same under a seccomp filter", "µs", 301, subjects)
+}
+
 // benchThreads compares with a raise on every thread of the process.
 func benchThreads(threads int) error {
 	defer park(threads)()

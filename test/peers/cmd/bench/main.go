@@ -2,6 +2,7 @@
 // run, and prints medians and ratios. "make bench" runs it.
 //
 //	bench bind                       bind latency
+//	bench injected                   the same, of a bench built by "capwise build"
 //	bench caddy OURS UPSTREAM        start-up and requests per second
 //	bench launch LAUNCHER CAPWISE    what a launcher adds to a start
 //
@@ -30,11 +31,15 @@ func run(args []string) error {
 		return restart("bind-here")
 	case len(args) == 1 && args[0] == "bind-here":
 		return benchBind()
+	case len(args) == 1 && args[0] == "injected":
+		return restart("injected-here")
+	case len(args) == 1 && args[0] == "injected-here":
+		return benchInjected()
 	case len(args) == 3 && args[0] == "caddy":
 		return benchCaddy(args[1], args[2])
 	case len(args) == 3 && args[0] == "launch":
 		return benchLaunch(args[1], args[2])
 	default:
-		return fmt.Errorf("arguments %q: want bind, or caddy or launch and the paths of two binaries", args)
+		return fmt.Errorf("arguments %q: want bind or injected, or caddy or launch and the paths of two binaries", args)
 	}
 }

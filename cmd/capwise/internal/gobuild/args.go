@@ -1,0 +1,92 @@
+package gobuild
+
+import (
+	"slices"
+	"strings"
+)
+
+// valued is the build flags of the go command whose value may be the next
+// argument ("go help build", "go help testflag").
+var valued = []string{
+	"C", "o", "p", "asmflags", "buildmode", "compiler", "covermode", "coverpkg", "gccgoflags", "gcflags", "installsuffix",
+	"ldflags", "mod", "modfile", "overlay", "pgo", "pkgdir", "tags", "toolexec", "exec", "vet", "godebug",
+	"bench", "benchtime", "blockprofile", "blockprofilerate", "count", "coverprofile", "cpu", "cpuprofile", "fuzz",
+	"fuzzminimizetime", "fuzztime", "list", "memprofile", "memprofilerate", "mutexprofile", "mutexprofilefraction",
+	"outputdir", "parallel", "run", "shuffle", "skip", "testlogfile", "timeout", "trace",
+}
+
+// arguments is what follows "go build" and the like.
+type arguments struct {
+	dir     string   // of -C, "" for none
+	out     string   // of -o
+	overlay string   // of -overlay
+	flags   []string // the others, as they were
+	rest    []string // packages, and for "go run" the program's arguments
+}
+
+// parse takes the arguments apart as the go command does.
+func parse(args []string) arguments {
+	var a arguments
+	for len(args) > 0 {
+		name, value, hasValue := flag(args[0])
+		if name == "" {
+			break
+		}
+		given := args[:1]
+		if !hasValue && slices.Contains(valued, name) && len(args) > 1 {
+			given, value = args[:2], args[1]
+		}
+		args = args[len(given):]
+		switch name {
+		case "C":
+			a.dir = value
+		case "o":
+			a.out = value
+		case "overlay":
+			a.overlay = value
+		default:
+			a.flags = append(a.flags, given...)
+		}
+	}
+	a.rest = args
+	return a
+}
+
+// flag takes -name, --name or -name=value apart; name is "" for another argument.
+func flag(arg string) (name, value string, hasValue bool) {
+	name = strings.TrimPrefix(strings.TrimPrefix(arg, "-"), "-")
+	if len(arg) < 2 || name == arg || name == "" {
+		return "", "", false
+	}
+	return strings.Cut(name, "=")
+}
+
+// value returns the value of a flag among the others; the last one counts.
+func (a *arguments) value(name string) string {
+	found := ""
+	for i, arg := range a.flags {
+		n, value, hasValue := flag(arg)
+		if n != name {
+			continue
+		}
+		if !hasValue && i+1 < len(a.flags) {
+			value = a.flags[i+1]
+		}
+		found = value
+	}
+	return found
+}
+
+// line returns the arguments again, with another overlay.
+func (a *arguments) line(verb, overlay string) []string {
+	line := []string{verb}
+	if a.dir != "" { // which the go command wants first
+		line = append(line, "-C="+a.dir)
+	}
+	line = append(line, "-overlay="+overlay)
+	if a.out != "" {
+		line = append(line, "-o="+a.out)
+	}
+	line = append(line, a.flags...)
+	return append(line, a.rest...)
+}

@@ -1,0 +1,213 @@
+// Package gobuild runs the go command such that what it builds is
+// capability-aware, by the overlays of package overlay.
+//
+// [Run] builds itself. [Around] runs any other command with a go command before
+// the real one in its PATH, which is this program again and does what Run does
+// ([Main]); so the overlay is made for the toolchain that each build really uses.
+package gobuild
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"syscall"
+
+	"github.com/capwise/capwise/overlay"
+)
+
+// Settings are how to build.
+type Settings struct {
+	// Start is what a program does when it starts.
+	Start overlay.Start `json:"start"`
+	// NoSetcap leaves the files' capabilities as they are.
+	NoSetcap bool `json:"no_setcap"`
+	// Go is the path of the real go command, found in PATH where it is "".
+	Go string `json:"go"`
+	// Log is the file that each build adds a line to.
+	Log string `json:"log"`
+}
+
+// variable tells a go command that is this program what to do.
+const variable = "CAPWISE_BUILD"
+
+// building is the verbs that compile.
+var building = []string{"build", "install", "run", "test"}
+
+// Main takes over where this program is executed as the go command of [Around],
+// and does not return there. In any other process it does nothing.
+func Main() {
+	if filepath.Base(os.Args[0]) != "go" || os.Getenv(variable) == "" {
+		return
+	}
+	s, err := fromEnvironment()
+	if err == nil {
+		err = s.asGo(os.Args[1:])
+	}
+	os.Exit(exitCode(err))
+}
+
+// exitCode reports an error of this program's own; a command that failed has said
+// why.
+func exitCode(err error) int {
+	var failed *exec.ExitError
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &failed):
+		return max(failed.ExitCode(), 1)
+	default:
+		fmt.Fprintln(os.Stderr, "capwise:", err)
+		return 1
+	}
+}
+
+func fromEnvironment() (*Settings, error) {
+	s := &Settings{}
+	if err := json.Unmarshal([]byte(os.Getenv(variable)), s); err != nil {
+		return nil, fmt.Errorf("environment variable %s: %w", variable, err)
+	}
+	return s, nil
+}
+
+// asGo is the go command: verbs that compile do so with an overlay, and the
+// others are the real one's.
+func (s *Settings) asGo(args []string) error {
+	if len(args) > 0 && slices.Contains(building, args[0]) {
+		return s.Run(args[0], args[1:])
+	}
+	return become(s.Go, args, nil)
+}
+
+// become replaces this process.
+func become(path string, args, extra []string) error {
+	err := syscall.Exec(path, append([]string{"go"}, args...), append(os.Environ(), extra...))
+	return fmt.Errorf("%s: %w", path, err)
+}
+
+// Run is the go command's verb, with the arguments that follow it. The error is
+// an [*exec.ExitError] if the go command failed, which has said why.
+func (s *Settings) Run(verb string, args []string) error {
+	if err := s.find(); err != nil {
+		return err
+	}
+	b, err := s.newBuild(verb, args)
+	if err != nil {
+		return err
+	}
+	if b.env.GOOS != "linux" || b.args.value("compiler") == "gccgo" {
+		fmt.Fprintf(os.Stderr, "capwise: go %s for %s with %s: nothing is injected\n", verb, b.env.GOOS, cmp.Or(b.args.value("compiler"), "gc"))
+		return b.run(append([]string{verb}, args...))
+	}
+	name, err := b.overlay()
+	if err != nil {
+		return err
+	}
+	err = b.run(b.args.line(verb, name))
+	if err == nil && (verb == "build" || verb == "install") {
+		err = b.finish()
+	}
+	if err != nil {
+		return err
+	}
+	return s.note(verb)
+}
+
+// find looks for the real go command.
+func (s *Settings) find() error {
+	if s.Go != "" {
+		return nil
+	}
+	if os.Getenv(variable) != "" { // inside of Around, whose go command comes first
+		around, err := fromEnvironment()
+		s.Go, s.Log = around.Go, around.Log
+		return err
+	}
+	path, err := exec.LookPath("go")
+	if err != nil {
+		return err
+	}
+	s.Go, err = filepath.Abs(path)
+	return err
+}
+
+// run runs the go command with what this process has.
+func (b *build) run(args []string) error {
+	c := exec.Command(b.command(), args...)
+	c.Stdin, c.Stdout, c.Stderr, c.Env = os.Stdin, os.Stdout, os.Stderr, append(os.Environ(), b.extra...)
+	return c.Run()
+}
+
+// note writes down that something was built, for [Around].
+func (s *Settings) note(verb string) error {
+	if s.Log == "" {
+		return nil
+	}
+	f, err := os.OpenFile(s.Log, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(verb + "\n")
+	return errors.Join(err, f.Close())
+}
+
+// Around runs a command whose calls of the go command build as Run does. It
+// fails if there was none, since what the command built is plain then.
+func (s *Settings) Around(command []string) (err error) {
+	if err := s.find(); err != nil {
+		return err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "capwise-build-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := os.Symlink(self, filepath.Join(dir, "go")); err != nil {
+		return err
+	}
+	if s.Log == "" {
+		s.Log = filepath.Join(dir, "built")
+		if err := os.WriteFile(s.Log, nil, 0o600); err != nil {
+			return err
+		}
+	}
+	before, err := os.Stat(s.Log)
+	if err != nil {
+		return err
+	}
+	if err := s.runIn(dir, command); err != nil {
+		return err
+	}
+	after, err := os.Stat(s.Log)
+	if err == nil && after.Size() == before.Size() {
+		err = fmt.Errorf("%s built nothing for Linux through the go command in PATH, so nothing was injected", command[0])
+	}
+	return err
+}
+
+// runIn runs the command with a folder first in its PATH. This process has that
+// PATH too, by which it looks for the command itself.
+func (s *Settings) runIn(dir string, command []string) error {
+	settings, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	path := dir
+	if old := os.Getenv("PATH"); old != "" {
+		path += string(filepath.ListSeparator) + old
+	}
+	if err := errors.Join(os.Setenv("PATH", path), os.Setenv(variable, string(settings))); err != nil {
+		return err
+	}
+	c := exec.Command(command[0], command[1:]...)
+	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
+	return c.Run()
+}

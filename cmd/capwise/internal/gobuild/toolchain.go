@@ -1,0 +1,136 @@
+package gobuild
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/capwise/capwise/overlay"
+)
+
+// goEnv is what "go env" says where the build takes place.
+type goEnv struct {
+	GOROOT, GOOS, GOARCH, GOMODCACHE, GOCACHE, GOFLAGS, GOBIN, GOEXE string
+}
+
+// build is one call of the go command that builds.
+type build struct {
+	settings *Settings
+	verb     string
+	args     arguments
+	dir      string // where the go command works
+	env      goEnv
+	// extra is variables that the go command needs besides.
+	extra []string
+}
+
+func (s *Settings) newBuild(verb string, args []string) (*build, error) {
+	b := &build{settings: s, verb: verb, args: parse(args)}
+	var err error
+	if b.dir, err = filepath.Abs(b.args.dir); err != nil {
+		return nil, err
+	}
+	text, err := b.output(s.Go, "env", "-json", "GOROOT", "GOOS", "GOARCH", "GOMODCACHE", "GOCACHE", "GOFLAGS", "GOBIN", "GOEXE")
+	if err != nil {
+		return nil, err
+	}
+	return b, json.Unmarshal(text, &b.env)
+}
+
+// output runs a command where the build takes place.
+func (b *build) output(name string, args ...string) ([]byte, error) {
+	var stderr bytes.Buffer
+	c := exec.Command(name, args...)
+	c.Dir, c.Stderr, c.Env = b.dir, &stderr, append(os.Environ(), b.extra...)
+	out, err := c.Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w: %s", name, args[0], err, bytes.TrimSpace(stderr.Bytes()))
+	}
+	return out, nil
+}
+
+// overlay writes the overlay for the build, and returns its name.
+func (b *build) overlay() (string, error) {
+	if err := b.reachable(); err != nil {
+		return "", err
+	}
+	replace, err := b.others()
+	if err != nil {
+		return "", err
+	}
+	t := overlay.Toolchain{GOROOT: b.env.GOROOT, GOARCH: b.env.GOARCH}
+	return t.Write(filepath.Join(b.env.GOCACHE, "capwise"), overlay.Options{Start: b.settings.Start, Replace: replace})
+}
+
+// reachable sees to it that the toolchain takes an overlay. What go.mod's
+// toolchain line downloads lies below the module cache, where the go command
+// takes none; through a link from elsewhere it does.
+func (b *build) reachable() error {
+	inside, err := filepath.Rel(b.env.GOMODCACHE, b.env.GOROOT)
+	if err != nil || inside == ".." || strings.HasPrefix(inside, "../") {
+		return nil //nolint:nilerr // not below it
+	}
+	link := filepath.Join(b.env.GOCACHE, "capwise", filepath.Base(b.env.GOROOT))
+	if err := os.MkdirAll(filepath.Dir(link), 0o777); err != nil {
+		return err
+	}
+	if err := os.Symlink(b.env.GOROOT, link); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	if target, err := os.Readlink(link); err != nil || target != b.env.GOROOT {
+		return fmt.Errorf("%s: want a symbolic link to %s", link, b.env.GOROOT)
+	}
+	b.env.GOROOT = link
+	b.extra = []string{"GOROOT=" + link, "GOTOOLCHAIN=local"}
+	return nil
+}
+
+// command is the go command of the toolchain.
+func (b *build) command() string {
+	if len(b.extra) > 0 {
+		return filepath.Join(b.env.GOROOT, "bin", "go")
+	}
+	return b.settings.Go
+}
+
+// others returns what the user's own overlay replaces, that of the command line
+// or else of GOFLAGS.
+func (b *build) others() (map[string]string, error) {
+	name := b.args.overlay
+	if name == "" {
+		flags := arguments{flags: strings.Fields(b.env.GOFLAGS)}
+		name = strings.Trim(flags.value("overlay"), `"'`)
+	}
+	if name == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(b.absolute(name))
+	if err != nil {
+		return nil, err
+	}
+	var user struct{ Replace map[string]string }
+	if err := json.Unmarshal(text, &user); err != nil {
+		return nil, fmt.Errorf("overlay %s: %w", name, err)
+	}
+	replace := map[string]string{}
+	for from, to := range user.Replace {
+		if to != "" { // "" takes a file away
+			to = b.absolute(to)
+		}
+		replace[b.absolute(from)] = to
+	}
+	return replace, nil
+}
+
+// absolute returns a name as the go command understands it.
+func (b *build) absolute(name string) string {
+	if filepath.IsAbs(name) {
+		return filepath.Clean(name)
+	}
+	return filepath.Join(b.dir, name)
+}

@@ -1,0 +1,15 @@
+//go:build !386 && !s390x
+
+package sys
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// bind is bind(2).
+//
+//go:nosplit
+func bind(fd uintptr, sa *sockaddr, length uintptr) (r1, r2 uintptr, err syscall.Errno) {
+	return syscall.RawSyscall(syscall.SYS_BIND, fd, uintptr(unsafe.Pointer(sa)), length)
+}

@@ -1,0 +1,3 @@
+// Package injected holds the tests of what an overlay injects: they run under
+// "go test -overlay", which the tests of package overlay call.
+package injected
