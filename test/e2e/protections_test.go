@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,6 +22,11 @@ func TestProtections(t *testing.T) {
 	results.report(t, "each protection costs the privileges that are foretold", systemd.Name())
 	need(t, systemd.needs...)
 	probe := get(t, probeNone)
+	t.Cleanup(func() { // what StateDirectory= leaves
+		if err := errors.Join(os.RemoveAll("/var/lib/capwise-e2e"), os.RemoveAll("/var/lib/private/capwise-e2e")); err != nil {
+			t.Error(err)
+		}
+	})
 	below := "=-/nowhere " + filepath.Dir(probe.Path)
 	for _, setting := range []string{
 		"SystemCallFilter=@system-service", "SystemCallFilter=~@clock", "SystemCallArchitectures=native", "SystemCallLog=@clock",
