@@ -7,9 +7,9 @@ import (
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/cred"
 	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/internal/place"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
-	"github.com/capwise/capwise/scenario/place"
 )
 
 // Owner says whose the network namespace is.

@@ -6,10 +6,10 @@ import (
 	"strconv"
 
 	"github.com/capwise/capwise/cred"
+	"github.com/capwise/capwise/internal/place"
 	"github.com/capwise/capwise/internal/sys"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario/hostfs"
-	"github.com/capwise/capwise/scenario/place"
 )
 
 // Self collects the facts about the calling thread, its program and its

@@ -284,3 +284,17 @@ func Attribute(path string) ([]byte, error) {
 	}
 	return attribute, nil
 }
+
+// About returns about how many files there are below the directory: those of its
+// file system, if it is the root of that, and else 0, for not known.
+func About(dir string) int64 {
+	var own, above syscall.Stat_t
+	var fs syscall.Statfs_t
+	if syscall.Stat(dir, &own) != nil || syscall.Stat(filepath.Join(dir, ".."), &above) != nil || syscall.Statfs(dir, &fs) != nil {
+		return 0
+	}
+	if own.Dev == above.Dev && own.Ino != above.Ino { // above the root of all is itself
+		return 0
+	}
+	return int64(fs.Files - fs.Ffree)
+}

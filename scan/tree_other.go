@@ -22,3 +22,6 @@ func (*Tree) Walk(root string) error { return &pathError{root, errors.ErrUnsuppo
 
 // Attribute returns [errors.ErrUnsupported].
 func Attribute(path string) ([]byte, error) { return nil, &pathError{path, errors.ErrUnsupported} }
+
+// About returns 0: how many files there are is not known.
+func About(string) int64 { return 0 }

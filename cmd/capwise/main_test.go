@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +22,7 @@ import (
 	"github.com/capwise/capwise/cmd/capwise/internal/trial"
 	"github.com/capwise/capwise/diagnose"
 	"github.com/capwise/capwise/internal/need"
+	"github.com/capwise/capwise/scan"
 )
 
 func TestMain(m *testing.M) {
@@ -35,12 +37,12 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
-			e.Setenv("EXAMPLES", filepath.Join(filepath.Dir(schemaPath), "../../../../docs/examples"))
-			e.Setenv("ROOT", filepath.Join(filepath.Dir(schemaPath), "../../../.."))
+			e.Setenv("EXAMPLES", filepath.Join(here, "../../docs/examples"))
+			e.Setenv("ROOT", filepath.Join(here, "../.."))
 			return goVariables(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "schema": schema, "image": image,
+			"exits": exits, "schema": schemaOf(schemaFile), "scan-schema": schemaOf(scanSchemaFile), "image": image,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
@@ -113,25 +115,32 @@ func archiveOf(ts *testscript.TestScript, files ...any) string {
 	return b.String()
 }
 
-// schema holds standard output, or a file, against the published schema.
-func schema(ts *testscript.TestScript, neg bool, args []string) {
-	name := "stdout"
-	if len(args) > 0 {
-		name = args[0]
-	}
-	err := validate(ts.ReadFile(name))
-	if neg && err == nil {
-		ts.Fatalf("%s fits the schema", name)
-	}
-	if !neg {
-		ts.Check(err)
+// The published schemas.
+const (
+	schemaFile     = "internal/report/schema.json"
+	scanSchemaFile = "internal/findings/schema.json"
+)
+
+// schemaOf returns the script command that holds standard output, or a file,
+// against a published schema.
+func schemaOf(file string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		name := "stdout"
+		if len(args) > 0 {
+			name = args[0]
+		}
+		err := validate(file, ts.ReadFile(name))
+		if neg && err == nil {
+			ts.Fatalf("%s fits the schema", name)
+		}
+		if !neg {
+			ts.Check(err)
+		}
 	}
 }
 
-const schemaFile = "internal/report/schema.json"
-
-func validate(text string) error {
-	s, err := jsonschema.NewCompiler().Compile(schemaPath)
+func validate(file, text string) error {
+	s, err := jsonschema.NewCompiler().Compile(filepath.Join(here, file))
 	if err != nil {
 		return err
 	}
@@ -142,14 +151,37 @@ func validate(text string) error {
 	return s.Validate(value)
 }
 
-// schemaPath is absolute, since scripts run in folders of their own.
-var schemaPath = func() string {
+// here is this folder, since scripts run in folders of their own.
+var here = func() string {
 	dir, err := os.Getwd()
 	if err != nil {
 		panic(err)
 	}
-	return dir + "/" + schemaFile
+	return dir
 }()
+
+// TestScanSchema holds that the schema lists exactly the verdicts that there are.
+func TestScanSchema(t *testing.T) {
+	text, err := os.ReadFile(scanSchemaFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s struct {
+		Defs struct {
+			Finding struct {
+				Properties struct {
+					Verdict struct{ Enum []scan.Verdict }
+				}
+			}
+		} `json:"$defs"`
+	}
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Defs.Finding.Properties.Verdict.Enum; !slices.Equal(got, scan.Verdicts()) {
+		t.Errorf("the schema lists %q, there are %q", got, scan.Verdicts())
+	}
+}
 
 // TestSchemaCauses holds that the schema lists exactly the causes that there are.
 func TestSchemaCauses(t *testing.T) {

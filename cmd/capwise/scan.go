@@ -141,7 +141,7 @@ func (s *scanner) tree(dir string) error {
 		Found:         s.judge,
 		Failed:        func(path string, err error) { s.failed(fmt.Errorf("%s: %w", path, err)) },
 	}
-	stop := showProgress(&t.Files)
+	stop := showProgress(&t.Files, scan.About(dir))
 	defer stop()
 	return t.Walk(filepath.Clean(dir))
 }

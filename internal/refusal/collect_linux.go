@@ -8,8 +8,8 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/capwise/capwise/internal/place"
 	"github.com/capwise/capwise/internal/sys"
-	"github.com/capwise/capwise/scenario/place"
 )
 
 // Explain says why a bind of the port was refused to the calling thread with

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/capwise/capwise/scenario/place"
+	"github.com/capwise/capwise/internal/place"
 )
 
 // The facts that decide, by their place in [facts]. Each has as many values as

@@ -11,11 +11,11 @@ import (
 	"strings"
 
 	"github.com/capwise/capwise/cred"
+	"github.com/capwise/capwise/internal/place"
 	"github.com/capwise/capwise/internal/sys"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/hostfs"
-	"github.com/capwise/capwise/scenario/place"
 )
 
 // Of describes the process with the id. The error says that there is none, or

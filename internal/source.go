@@ -1,0 +1,14 @@
+// Package source holds the text of those files that package overlay builds into
+// the standard library. They are parts of packages that every program has which
+// uses this module; so another package has their text, which is in no program but
+// the one that makes overlays.
+package source
+
+import "embed"
+
+// Files is the files, by their names below this folder.
+//
+//go:embed sys/caps_linux.go sys/raise_linux.go sys/rebind_linux.go sys/bind_linux.go sys/bind_socketcall_linux.go
+//go:embed sys/demote_linux.go sys/prctl_linux.go sys/file_linux.go sys/ioctl_linux.go sys/ioctl_none1_linux.go
+//go:embed refusal/refusal.go refusal/table.go refusal/collect_linux.go place/signs.go place/here_linux.go
+var Files embed.FS

@@ -1,0 +1,219 @@
+package overlay
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	source "github.com/capwise/capwise/internal"
+)
+
+// inSyscall adds what package syscall gets.
+func (t *Toolchain) inSyscall(out map[string][]byte) error {
+	if slices.Contains(socketcallArches, t.GOARCH) {
+		if err := t.assembly(out); err != nil {
+			return err
+		}
+		out["syscall/capwise_socketcall.go"] = []byte(socketcallAdapter)
+	}
+	return t.add(out, "syscall", "", "sys", "caps_linux.go", "raise_linux.go", "rebind_linux.go", "bind_linux.go", "bind_socketcall_linux.go")
+}
+
+// socketcallAdapter is before the functions in assembly.
+const socketcallAdapter = `package syscall
+
+import "unsafe"
+
+//go:uintptrkeepalive
+//go:nosplit
+//go:linkname socketcall
+func socketcall(call int, a0, a1, a2, a3, a4, a5 uintptr) (n int, err Errno) {
+	n, err = capwiseSocketcall(call, a0, a1, a2, a3, a4, a5)
+	if err == EACCES && call == capwiseSysBind {
+		_, _, err = capwiseRebind(a0, unsafe.Pointer(a1), a2)
+	}
+	return n, err
+}
+
+//go:nosplit
+func capwiseRebindArgs(args unsafe.Pointer) (r1, r2 uintptr, err Errno) {
+	a := (*[3]uintptr)(args)
+	return capwiseRebind(a[0], unsafe.Pointer(a[1]), a[2])
+}
+`
+
+// assembly renames the functions in assembly.
+func (t *Toolchain) assembly(out map[string][]byte) error {
+	name := "syscall/asm_linux_" + t.GOARCH + ".s"
+	text, err := os.ReadFile(t.path(name))
+	if err != nil {
+		return missing(t.path(name), err)
+	}
+	out[name], err = hookAssembly(t.path(name), text)
+	return err
+}
+
+// inRuntime adds what package runtime gets, which cannot import package syscall.
+func (t *Toolchain) inRuntime(out map[string][]byte, o Options) error {
+	path, name, err := t.rawSyscalls()
+	if err != nil {
+		return err
+	}
+	get, err := t.number("SYS_CAPGET")
+	if err != nil {
+		return err
+	}
+	set, err := t.number("SYS_CAPSET")
+	if err != nil {
+		return err
+	}
+	out["runtime/capwise_start.go"] = fmt.Appendf(nil, runtimeAdapter, path, get, set, name, o.Start, Marker(o.Start))
+	return t.add(out, "runtime", "syscall", "sys", "caps_linux.go", "demote_linux.go")
+}
+
+// runtimeAdapter has what the transplanted files want of package syscall.
+const runtimeAdapter = `package runtime
+
+import %q
+
+const (
+	capwiseSYS_CAPGET = %s
+	capwiseSYS_CAPSET = %s
+)
+
+type capwiseErrno uintptr
+
+func (capwiseErrno) Error() string { return "a system call failed" }
+
+//go:uintptrkeepalive
+//go:nosplit
+func capwiseRawSyscall(trap, a1, a2, a3 uintptr) (r1, r2 uintptr, err capwiseErrno) {
+	r1, r2, errno := %s.Syscall6(trap, a1, a2, a3, 0, 0, 0)
+	return r1, r2, capwiseErrno(errno)
+}
+
+// capwiseStart runs when there is one thread. A library does not change what its
+// program has, and what a seccomp filter does not let it lower stays.
+func capwiseStart(library bool, setting string) {
+	if setting != "demote" && setting != "keep" {
+		setting = %q
+	}
+	if setting == "demote" && !library {
+		_ = capwiseDemote()
+	}
+	if len(capwiseMarker) == 1 { // never, but now it is in the program
+		capwiseMarker = ""
+	}
+}
+
+var capwiseMarker = %q
+`
+
+// inNet adds what package net gets.
+func (t *Toolchain) inNet(out map[string][]byte) error {
+	out["net/capwise_refused.go"] = []byte(netAdapter)
+	return errors.Join(
+		t.add(out, "net", "", "refusal", "refusal.go", "table.go", "collect_linux.go"),
+		t.add(out, "net", "", "place", "signs.go", "here_linux.go"),
+		t.add(out, "net", "", "sys", "caps_linux.go", "prctl_linux.go", "file_linux.go", "ioctl_linux.go", "ioctl_none1_linux.go"),
+	)
+}
+
+// netAdapter remembers why a port was last refused, for the errors that say so.
+const netAdapter = `package net
+
+import (
+	"os"
+	"sync"
+	"syscall"
+)
+
+var capwiseNoted struct {
+	sync.Mutex
+	of map[int]string
+}
+
+func capwiseRefused(laddr Addr, err error) {
+	port := capwisePort(laddr)
+	if err != syscall.EACCES || port == 0 {
+		return
+	}
+	why := capwiseExplain(port)
+	capwiseNoted.Lock()
+	defer capwiseNoted.Unlock()
+	if capwiseNoted.of == nil {
+		capwiseNoted.of = map[int]string{}
+	}
+	capwiseNoted.of[port] = ": " + why
+}
+
+func capwiseWhy(e *OpError) string {
+	if e.Op != "listen" {
+		return ""
+	}
+	if call, ok := e.Err.(*os.SyscallError); !ok || call.Syscall != "bind" || call.Err != syscall.EACCES {
+		return ""
+	}
+	capwiseNoted.Lock()
+	defer capwiseNoted.Unlock()
+	return capwiseNoted.of[capwisePort(e.Addr)]
+}
+
+func capwisePort(a Addr) int {
+	switch a := a.(type) {
+	case *TCPAddr:
+		if a != nil {
+			return a.Port
+		}
+	case *UDPAddr:
+		if a != nil {
+			return a.Port
+		}
+	}
+	return 0
+}
+`
+
+// add transplants files of a package of this module; see [transplanter].
+func (t *Toolchain) add(out map[string][]byte, target, adapted, folder string, names ...string) error {
+	tr := transplanter{target: target, adapted: adapted, arch: t.GOARCH}
+	for i, name := range names {
+		names[i] = folder + "/" + name
+	}
+	files, err := tr.transplant(source.Files, names...)
+	for name, text := range files {
+		out[target+"/"+name] = text
+	}
+	return err
+}
+
+// rawSyscalls returns the package that the runtime makes system calls with.
+func (t *Toolchain) rawSyscalls() (path, name string, err error) {
+	file := t.path("runtime/os_linux.go")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", "", missing(file, err)
+	}
+	m := regexp.MustCompile(`"(internal/runtime/syscall(?:/linux)?)"`).FindSubmatch(text)
+	if m == nil {
+		return "", "", &LayoutError{file, "an import of internal/runtime/syscall"}
+	}
+	return string(m[1]), filepath.Base(string(m[1])), nil
+}
+
+// number returns the number of a system call.
+func (t *Toolchain) number(call string) (string, error) {
+	file := t.path("syscall/zsysnum_linux_" + t.GOARCH + ".go")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", missing(file, err)
+	}
+	m := regexp.MustCompile(`(?m)^\s*` + call + `\s*= (\d+)$`).FindSubmatch(text)
+	if m == nil {
+		return "", &LayoutError{file, call}
+	}
+	return string(m[1]), nil
+}
