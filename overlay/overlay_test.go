@@ -48,12 +48,19 @@ func runGo(t *testing.T, env []string, args ...string) string {
 	return string(out)
 }
 
-// TestInjected runs the tests of package injected.
+// TestInjected runs the tests of package injected; on amd64 those of 386, too, on
+// which Go binds by another system call.
 func TestInjected(t *testing.T) {
-	out := runGo(t, nil, "test", "-v", "-count=1", "-overlay="+writeOverlay(t, runtime.GOARCH), "-tags=injected", "./injected")
-	for line := range strings.Lines(out) {
-		if strings.HasPrefix(line, "--- ") {
-			t.Log(strings.TrimSpace(line))
+	arches := []string{runtime.GOARCH}
+	if runtime.GOARCH == "amd64" {
+		arches = append(arches, "386")
+	}
+	for _, arch := range arches {
+		out := runGo(t, []string{"GOARCH=" + arch, "CGO_ENABLED=0"}, "test", "-v", "-count=1", "-overlay="+writeOverlay(t, arch), "-tags=injected", "./injected")
+		for line := range strings.Lines(out) {
+			if strings.HasPrefix(line, "--- ") {
+				t.Log(arch, strings.TrimSpace(line))
+			}
 		}
 	}
 }

@@ -2,8 +2,10 @@
 # bench-fix.sh
 #
 # Times capwise fix on an OCI layout, a program of 80 MB with =ep in a gzip layer
-# over a base of twice that, beside buildah (from, setcap, commit) and skopeo's
-# plain copy, in turns, with everything in the page cache. As root, for buildah.
+# over a base of twice that, beside buildah (from, setcap, commit), umoci (unpack,
+# setcap, repack) and skopeo's plain copy; and capwise scan of it beside tar and
+# gunzip, which read the same layers. All take turns, with everything in the page
+# cache. As root, for buildah.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 capwise=$PWD/.cache/capwise
@@ -39,6 +41,17 @@ buildah_fix() {
 	"${store[@]}" rm "$box"
 }
 
+umoci_fix() {
+	cp -r "$work/image" "$work/out-umoci"
+	umoci unpack --image "$work/out-umoci:v1" "$work/bundle"
+	setcap cap_net_bind_service=p "$work/bundle/rootfs/program"
+	umoci repack --image "$work/out-umoci:v1" "$work/bundle"
+	rm -rf "$work/bundle"
+}
+
+# The layers, as those read them who do not look for anything.
+each_layer() { for blob in "${layers[@]}"; do "$@" "$blob" || return; done; }
+
 # A store without the image is what a pipeline has; only the commands are timed.
 cold() { rm -rf "$work/store" "$work/run"; }
 
@@ -56,19 +69,31 @@ timed() {
 }
 
 image
+mapfile -t layers < <(cd "$work/image/blobs/sha256" && for blob in *; do gzip -t "$blob" 2>/dev/null && echo "$PWD/$blob"; done)
+[ "${#layers[@]}" = 2 ]
 for ((i = 0; i < rounds; i++)); do
 	timed capwise "$capwise" fix --mode permitted "oci:$work/image:v1" -o "oci:$work/out-capwise"
 	timed auto "$capwise" fix "oci:$work/image:v1" -o "oci:$work/out-auto" # which judges the program, too
 	timed skopeo skopeo copy "oci:$work/image:v1" "oci:$work/out-skopeo:v1"
+	timed umoci umoci_fix
 	cold
 	timed buildah buildah_fix
+	timed scan "$capwise" scan "oci:$work/image:v1"
+	timed tar each_layer tar tvzf
+	timed gunzip each_layer gunzip -c
 done
 median() { sort -n "$work/times-$1" | sed -n "$((rounds / 2 + 1))p"; }
 size() { du -sb "$1" | cut -f1; }
 old=$(size "$work/image")
 own=$(median capwise)
 echo "capwise fix --mode permitted: $((own / 1000)) ms, $(($(size "$work/out-capwise") - old)) bytes more"
-for peer in auto skopeo buildah; do
+for peer in auto skopeo umoci buildah; do
 	their=$(median "$peer")
 	echo "$peer: $((their / 1000)) ms, $((their * 100 / own)) % of capwise's, $(($(size "$work/out-$peer") - old)) bytes more"
+done
+own=$(median scan)
+echo "capwise scan: $((own / 1000)) ms"
+for peer in tar gunzip; do
+	their=$(median "$peer")
+	echo "$peer: $((their / 1000)) ms, $((their * 100 / own)) % of capwise's"
 done

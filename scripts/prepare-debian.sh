@@ -26,6 +26,7 @@ needs=(
 	"mount mount"
 	"libcap2-bin setcap"
 	"libcap-ng-utils filecap" # a peer in make bench
+	"umoci umoci" # another
 	"systemd /lib/systemd/systemd"
 	"dbus dbus-daemon" # systemd-run --wait talks to the bus
 	"curl curl"

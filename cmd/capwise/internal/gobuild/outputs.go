@@ -78,7 +78,7 @@ func (b *build) program(name string) error {
 	err := filecap.Set(name, caps)
 	switch {
 	case err == nil:
-	case slices.ContainsFunc([]error{syscall.EPERM, syscall.ENOTSUP, syscall.EACCES}, func(e error) bool { return errors.Is(err, e) }):
+	case slices.ContainsFunc([]error{syscall.EPERM, syscall.EACCES, syscall.EROFS, errors.ErrUnsupported}, func(e error) bool { return errors.Is(err, e) }):
 		fmt.Fprintf(os.Stderr, "capwise: %s is capability-aware. To let it bind low ports: sudo setcap %s %s\n", name, caps.State(), name)
 	default:
 		return err
