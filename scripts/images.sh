@@ -1,12 +1,14 @@
 #!/bin/sh
-# images.sh [FLAGS OF capwise-image]
+# images.sh [IMAGE ...] [FLAGS OF capwise-image]
 #
-# Writes the caddy image: dist/caddy/ (OCI layout, amd64 and arm64) and
-# dist/caddy-amd64.tar, dist/caddy-arm64.tar (for "docker load"), and lists
-# them on stdout with their digests. It needs Go and, on Debian, apt-get and
-# dpkg-deb, but neither root nor a container engine. See docs/images.md.
+# Writes images, all of them if none is named (caddy, coredns): dist/IMAGE/ (OCI
+# layout, amd64 and arm64) and dist/IMAGE-amd64.tar, dist/IMAGE-arm64.tar (for
+# "docker load"), and lists them on stdout with their digests. It needs Go and, on
+# Debian, apt-get and dpkg-deb, but neither root nor a container engine. See
+# docs/images.md.
 #
-# CADDY_AMD64, CADDY_ARM64   ready programs to pack instead of building them
+# CADDY_AMD64, CADDY_ARM64, COREDNS_AMD64, COREDNS_ARM64
+#                            ready programs to pack instead of building them
 # REFRESH=1                  look for newer Debian packages than the cached ones
 # SOURCE_DATE_EPOCH          time of the image and its files, 0 if unset
 set -eu
@@ -24,6 +26,13 @@ for tool in go apt-get dpkg-deb; do
 done
 cd "$(dirname "$0")/.."
 repo=$PWD
+images=
+while [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; do
+	[ -f "deploy/$1/image.json" ] || die "there is no image $1"
+	images="$images $1"
+	shift
+done
+: "${images:=caddy coredns}"
 arches="amd64 arm64"
 debs=$repo/.cache/debs
 work=$repo/.cache/images
@@ -33,22 +42,20 @@ trap 'rm -rf "$stage"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# program ARCH sets $program to the file to pack.
+# program IMAGE ARCH sets $program to the file to pack.
 program() {
-	case $1 in
-	amd64) program=${CADDY_AMD64:-} ;;
-	arm64) program=${CADDY_ARM64:-} ;;
-	esac
+	eval "program=\${$(echo "$1_$2" | tr '[:lower:]' '[:upper:]'):-}"
 	[ -z "$program" ] || return 0
-	say "building caddy for $1"
-	program=$work/caddy-$1
-	deploy/caddy/program.sh "$program" "$1"
+	say "building $1 for $2"
+	program=$work/$1-$2
+	"deploy/$1/program.sh" "$program" "$2"
 }
 
-# fingerprint prints a hash of everything that the images depend on.
+# fingerprint IMAGE PROGRAM... prints a hash of everything that the image depends on.
 fingerprint() {
 	{
-		find deploy/caddy "$debs" -type f -exec sha256sum {} + | sort
+		find deploy/*.sh "deploy/$1" "$debs" -type f -exec sha256sum {} + | sort
+		shift
 		sha256sum "$work/capwise-image" "$@"
 		echo "${SOURCE_DATE_EPOCH:-}"
 	} | sha256sum
@@ -64,43 +71,57 @@ up_to_date() {
 	done
 }
 
+# list_applets sets $applets to a file with the commands of BusyBox. They can be
+# listed by the one that runs here; rootfs.sh checks that the other one has them too.
+list_applets() {
+	applets=$stage/applets
+	[ ! -f "$applets" ] || return 0
+	host=$(dpkg --print-architecture)
+	[ -d "$debs/$host" ] || die "needs an amd64 or arm64 machine: BusyBox has to run to list its commands"
+	dpkg-deb --fsys-tarfile "$debs/$host"/busybox-static_*.deb | tar -x -O ./bin/busybox >"$stage/busybox"
+	chmod +x "$stage/busybox"
+	"$stage/busybox" --list >"$applets"
+}
+
+# image IMAGE FLAGS... writes one.
+image() {
+	image=$1
+	shift
+	made=$work/made-$(echo "$image $*" | sha256sum | cut -c 1-16)
+	set -- -spec "deploy/$image/image.json" -out dist "$@"
+	program "$image" amd64
+	amd64=$program
+	program "$image" arm64
+	arm64=$program
+	inputs=$(fingerprint "$image" "$amd64" "$arm64")
+	if up_to_date; then
+		tail -n +2 "$made"
+		return
+	fi
+	list_applets
+	path=$(sed -n 's/^.*"program": "\(.*\)",$/\1/p' "deploy/$image/image.json")
+	for arch in $arches; do
+		root=$stage/$image-$arch
+		"deploy/$image/rootfs.sh" "$debs/$arch" "$root" "$applets"
+		case $arch in amd64) program=$amd64 ;; arm64) program=$arm64 ;; esac
+		install -m 0755 "$program" "$root$path"
+		set -- "$@" -root "$arch=$root"
+	done
+	say "packing $image"
+	"$work/capwise-image" "$@" >"$stage/written"
+	{ echo "$inputs"; cat "$stage/written"; } >"$stage/made"
+	mv "$stage/made" "$made"
+	cat "$stage/written"
+}
+
 if [ ! -d "$debs" ] || [ -n "${REFRESH:-}" ]; then
 	say "fetching Debian packages"
 	# shellcheck disable=SC2086 # an argument for each architecture
-	deploy/caddy/packages.sh "$stage/debs" $arches
+	deploy/packages.sh "$stage/debs" $arches
 	rm -rf "$debs"
 	mv "$stage/debs" "$debs"
 fi
 env -u GOOS -u GOARCH go build -o "$work/capwise-image" ./image/cmd/capwise-image
-
-set -- -spec deploy/caddy/image.json -out dist "$@"
-program amd64
-amd64=$program
-program arm64
-arm64=$program
-inputs=$(fingerprint "$amd64" "$arm64")
-made=$work/made-$(echo "$*" | sha256sum | cut -c 1-16)
-if up_to_date; then
-	tail -n +2 "$made"
-	exit
-fi
-
-# The commands of BusyBox can be listed by the one that runs here; rootfs.sh
-# checks that the other one has them too.
-host=$(dpkg --print-architecture)
-[ -d "$debs/$host" ] || die "needs an amd64 or arm64 machine: BusyBox has to run to list its commands"
-dpkg-deb --fsys-tarfile "$debs/$host"/busybox-static_*.deb | tar -x -O ./bin/busybox >"$stage/busybox"
-chmod +x "$stage/busybox"
-"$stage/busybox" --list >"$stage/applets"
-
-for arch in $arches; do
-	deploy/caddy/rootfs.sh "$debs/$arch" "$stage/$arch" "$stage/applets"
-	case $arch in amd64) program=$amd64 ;; arm64) program=$arm64 ;; esac
-	install -m 0755 "$program" "$stage/$arch/usr/bin/caddy"
-	set -- "$@" -root "$arch=$stage/$arch"
+for name in $images; do
+	image "$name" "$@"
 done
-say "packing"
-"$work/capwise-image" "$@" >"$stage/written"
-{ echo "$inputs"; cat "$stage/written"; } >"$stage/made"
-mv "$stage/made" "$made"
-cat "$stage/written"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # packages.sh DIR ARCH...
 #
-# Fetches the Debian packages that the caddy image is made of into the new
+# Fetches the Debian packages that the images are made of into the new
 # directories DIR/ARCH. apt-get works on a state of its own, made from the
 # system's list of sources, so this needs no root, changes nothing on the
 # machine and finds packages of other architectures too. Signatures are

@@ -1,0 +1,54 @@
+# shellcheck shell=sh
+# What the scripts deploy/IMAGE/rootfs.sh share, which source this with their
+# own arguments: PACKAGES ROOT [APPLETS]. It needs dpkg-deb and coreutils, no root
+# and no network.
+#
+# Both scripts/images.sh and the Containerfiles call those scripts, so that their
+# images cannot differ.
+set -eu
+export LC_ALL=C # one order of names everywhere
+umask 022
+
+die() {
+	echo "$0: $*" >&2
+	exit 1
+}
+
+[ $# -ge 2 ] || die "usage: rootfs.sh PACKAGES ROOT [APPLETS]"
+packages=$1 root=$2
+[ ! -e "$root" ] || die "$root exists already"
+unpacked=$(mktemp -d)
+trap 'rm -rf "$unpacked"' EXIT
+mkdir -p "$root/dev" "$root/etc/ssl/certs" "$root/proc" "$root/root" "$root/run" "$root/sys" "$root/tmp" \
+	"$root/var/lib/dpkg/status.d" "$root/var/tmp"
+
+# unpack NAME: the package's files go to $unpacked/NAME. Its control file and
+# licence go into the image, where scanners and people look for them.
+unpack() {
+	set -- "$1" "$packages/$1"_*.deb
+	if [ $# -ne 2 ] || [ ! -f "$2" ]; then
+		die "$packages: want exactly one package $1"
+	fi
+	mkdir "$unpacked/$1"
+	dpkg-deb --fsys-tarfile "$2" | tar -x -C "$unpacked/$1" --no-same-owner
+	dpkg-deb --field "$2" >"$root/var/lib/dpkg/status.d/$1"
+	mkdir -p "$root/usr/share/doc/$1"
+	cp "$unpacked/$1/usr/share/doc/$1/copyright" "$root/usr/share/doc/$1/"
+}
+
+# certificates: the authorities that Debian trusts.
+certificates() {
+	unpack ca-certificates
+	find "$unpacked/ca-certificates/usr/share/ca-certificates" -name '*.crt' | sort |
+		while read -r crt; do cat "$crt"; done >"$root/etc/ssl/certs/ca-certificates.crt"
+	[ -s "$root/etc/ssl/certs/ca-certificates.crt" ] || die "$packages: ca-certificates holds no certificate"
+}
+
+# modes sets all modes: what a checkout has depends on the umask of whoever made
+# it. What has another one is changed after it.
+modes() {
+	find "$root" -type d -exec chmod 755 {} +
+	find "$root" -type f -exec chmod 644 {} +
+	chmod 700 "$root/root"
+	chmod 1777 "$root/tmp" "$root/var/tmp"
+}
