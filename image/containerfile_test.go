@@ -21,9 +21,23 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 )
 
-const caddyDir = "../deploy/caddy"
+// containerfile is one image that has a Containerfile, too.
+type containerfile struct {
+	name    string // of its folders, here and below deploy/
+	module  string // whose version it has
+	program string // where in the image
+	prefix  string // of what the program says before its version
+}
 
-// TestContainerfile builds the Containerfile with buildah and compares the
+var containerfiles = []containerfile{
+	{name: "caddy", module: "github.com/caddyserver/caddy/v2", program: "usr/bin/caddy", prefix: "v"},
+	{name: "coredns", module: "github.com/coredns/coredns", program: "coredns", prefix: "CoreDNS-"},
+}
+
+// dir is what the image consists of.
+func (c containerfile) dir() string { return "../deploy/" + c.name }
+
+// TestContainerfile builds each Containerfile with buildah and compares the
 // image with the one that Build makes of the same program and packages: same
 // configuration, same files, same modes, same capability.
 func TestContainerfile(t *testing.T) {
@@ -31,9 +45,15 @@ func TestContainerfile(t *testing.T) {
 	for _, tool := range []string{"buildah", "setcap", "dpkg-deb"} {
 		need.Tool(t, tool)
 	}
-	context := makeContext(t)
-	built := runBuildah(t, context)
-	packed := packContext(t, context)
+	for _, c := range containerfiles {
+		t.Run(c.name, c.compare)
+	}
+}
+
+func (c containerfile) compare(t *testing.T) {
+	context := c.makeContext(t)
+	built := c.runBuildah(t, context)
+	packed := c.packContext(t, context)
 
 	want, err := packed.ConfigFile()
 	if err != nil {
@@ -51,7 +71,7 @@ func TestContainerfile(t *testing.T) {
 		t.Errorf("files (-capwise-image +Containerfile):\n%s", diff)
 	}
 	for name, file := range wantFiles {
-		if has := strings.Contains(file, "capability="); has != (name == "usr/bin/caddy") {
+		if has := strings.Contains(file, "capability="); has != (name == c.program) {
 			t.Errorf("%s: has a capability: %v", name, has)
 		}
 	}
@@ -60,9 +80,11 @@ func TestContainerfile(t *testing.T) {
 // TestContainerfileVersion keeps the version in the Containerfile, which cannot
 // read it from the program, in step with the one that is built.
 func TestContainerfileVersion(t *testing.T) {
-	want := firstMatch(t, "../caddy/go.mod", `(?m)^\s*github.com/caddyserver/caddy/v2 v(\S+)`)
-	if got := containerfileVersion(t); got != want {
-		t.Errorf("%s/Containerfile is for Caddy %s, but caddy/go.mod has %s", caddyDir, got, want)
+	for _, c := range containerfiles {
+		want := firstMatch(t, "../"+c.name+"/go.mod", `(?m)^(?:require)?\s*`+regexp.QuoteMeta(c.module)+` v(\S+)`)
+		if got := c.version(t); got != want {
+			t.Errorf("%s/Containerfile is for version %s, but %s/go.mod has %s", c.dir(), got, c.name, want)
+		}
 	}
 }
 
@@ -95,22 +117,19 @@ func command(t *testing.T, dir string, env []string, name string, args ...string
 
 // makeContext makes a build context with what the Containerfile needs of the
 // repository, Debian's packages in packages/ and a program that claims to be
-// the version of Caddy that the Containerfile is for.
-func makeContext(t *testing.T) string {
+// the version that the Containerfile is for.
+func (c containerfile) makeContext(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "deploy"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	command(t, "", nil, "cp", "-R", caddyDir, filepath.Join(dir, "deploy/caddy"))
+	command(t, "", nil, "cp", "-R", "../deploy", dir)
 	packages := filepath.Join(dir, "packages")
 	if cached := "../.cache/debs/" + runtime.GOARCH; isDir(cached) {
 		command(t, "", nil, "cp", "-R", cached, packages)
 	} else {
-		command(t, "", nil, caddyDir+"/packages.sh", dir+"/fetched", runtime.GOARCH)
+		command(t, "", nil, "../deploy/packages.sh", dir+"/fetched", runtime.GOARCH)
 		command(t, "", nil, "mv", filepath.Join(dir, "fetched", runtime.GOARCH), packages)
 	}
-	makeStandIn(t, filepath.Join(dir, "caddy"), containerfileVersion(t))
+	c.makeStandIn(t, filepath.Join(dir, "program"))
 	return dir
 }
 
@@ -119,24 +138,23 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// containerfileVersion returns the version of Caddy in the Containerfile.
-func containerfileVersion(t *testing.T) string {
+// version returns the version in the Containerfile.
+func (c containerfile) version(t *testing.T) string {
 	t.Helper()
-	return firstMatch(t, caddyDir+"/Containerfile", `(?m)^ARG VERSION=(\S+)$`)
+	return firstMatch(t, c.dir()+"/Containerfile", `(?m)^ARG VERSION=(\S+)$`)
 }
 
-// makeStandIn builds a program that prints Caddy's version and has it in its
-// build information, in a second instead of minutes.
-func makeStandIn(t *testing.T, path, version string) {
+// makeStandIn builds a program that prints the version and has it in its build
+// information, in a second instead of minutes.
+func (c containerfile) makeStandIn(t *testing.T, path string) {
 	t.Helper()
-	src := t.TempDir()
+	src, version := t.TempDir(), c.version(t)
 	for name, text := range map[string]string{
-		"go.mod": "module standin\n\ngo 1.25\n\nrequire github.com/caddyserver/caddy/v2 v" + version +
-			"\n\nreplace github.com/caddyserver/caddy/v2 => ./caddy\n",
-		"main.go":      "package main\n\nimport \"github.com/caddyserver/caddy/v2\"\n\nfunc main() { caddy.Main() }\n",
-		"caddy/go.mod": "module github.com/caddyserver/caddy/v2\n\ngo 1.25\n",
-		"caddy/caddy.go": "package caddy\n\nimport \"os\"\n\n" +
-			"func Main() { _, _ = os.Stdout.WriteString(\"v" + version + " h1:x\\n\") }\n",
+		"go.mod":        fmt.Sprintf("module standin\n\ngo 1.25\n\nrequire %s v%s\n\nreplace %[1]s => ./module\n", c.module, version),
+		"main.go":       fmt.Sprintf("package main\n\nimport module %q\n\nfunc main() { module.Main() }\n", c.module),
+		"module/go.mod": fmt.Sprintf("module %s\n\ngo 1.25\n", c.module),
+		"module/module.go": "package module\n\nimport \"os\"\n\n" +
+			fmt.Sprintf("func Main() { _, _ = os.Stdout.WriteString(%q) }\n", c.prefix+version+"\n"),
 	} {
 		file := filepath.Join(src, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
@@ -150,7 +168,7 @@ func makeStandIn(t *testing.T, path, version string) {
 // runBuildah builds the Containerfile and returns the image. There being no
 // registry here, the image it starts from has nothing but links into /usr,
 // and /usr is that of this machine.
-func runBuildah(t *testing.T, context string) v1.Image {
+func (c containerfile) runBuildah(t *testing.T, context string) v1.Image {
 	t.Helper()
 	store := t.TempDir()
 	buildah := func(args ...string) {
@@ -174,11 +192,11 @@ func runBuildah(t *testing.T, context string) v1.Image {
 		"FROM scratch\nCOPY . /\nENV PATH=/usr/sbin:/usr/bin\n"), 0o644)
 	buildah("bud", "--quiet", "--tag", "localhost/base:1", base)
 	buildah("bud", "--quiet", "--isolation", "chroot", "--pull-never", "--identity-label=false",
-		"--volume", "/usr:/usr:ro", "--file", "deploy/caddy/Containerfile", "--tag", "localhost/caddy:1",
+		"--volume", "/usr:/usr:ro", "--file", "deploy/"+c.name+"/Containerfile", "--tag", "localhost/image:1",
 		"--build-arg", "BUILD_IMAGE=localhost/base:1",
-		"--build-arg", "PROGRAM=caddy", "--build-arg", "PACKAGES=packages", context)
+		"--build-arg", "PROGRAM=program", "--build-arg", "PACKAGES=packages", context)
 	out := filepath.Join(t.TempDir(), "layout")
-	buildah("push", "--quiet", "localhost/caddy:1", "oci:"+out+":1")
+	buildah("push", "--quiet", "localhost/image:1", "oci:"+out+":1")
 	return onlyImage(t, out)
 }
 
@@ -205,12 +223,12 @@ func onlyImage(t *testing.T, dir string) v1.Image {
 }
 
 // packContext makes the image of the same context as scripts/images.sh would.
-func packContext(t *testing.T, context string) v1.Image {
+func (c containerfile) packContext(t *testing.T, context string) v1.Image {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "root")
-	command(t, context, nil, "deploy/caddy/rootfs.sh", "packages", root)
-	command(t, context, nil, "install", "-m", "0755", "caddy", root+"/usr/bin/caddy")
-	f, err := os.Open(caddyDir + "/image.json")
+	command(t, context, nil, "deploy/"+c.name+"/rootfs.sh", "packages", root)
+	command(t, context, nil, "install", "-m", "0755", "program", filepath.Join(root, c.program))
+	f, err := os.Open(c.dir() + "/image.json")
 	if err != nil {
 		t.Fatal(err)
 	}

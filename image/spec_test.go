@@ -37,13 +37,20 @@ func TestParseSpec(t *testing.T) {
 	}
 }
 
-func TestCaddySpec(t *testing.T) {
-	f, err := os.Open("../deploy/caddy/image.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
-	if _, err := ParseSpec(f); err != nil {
-		t.Error(err)
+// TestSpecs reads those of the images that are made here.
+func TestSpecs(t *testing.T) {
+	for _, c := range containerfiles {
+		f, err := os.Open(c.dir() + "/image.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = f.Close() }()
+		spec, err := ParseSpec(f)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if spec.Name != c.name || spec.Module != c.module || rel(spec.Program) != c.program {
+			t.Errorf("%s: describes %s of %s at %s", c.name, spec.Name, spec.Module, spec.Program)
+		}
 	}
 }
