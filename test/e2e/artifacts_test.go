@@ -37,6 +37,8 @@ func capwiseBinary() string { return artifact("CAPWISE", "../../bin/capwise") }
 
 func caddyBinary() string { return artifact("CAPWISE_CADDY", "../../bin/caddy") }
 
+func corednsBinary() string { return artifact("CAPWISE_COREDNS", "../../bin/coredns") }
+
 func upstreamBinary() string {
 	return artifact("CAPWISE_UPSTREAM_CADDY", "../../.cache/upstream/caddy")
 }
@@ -56,6 +58,24 @@ var (
 	})
 	caddyNone = sync.OnceValues(func() (*program.Program, error) {
 		return derive("caddy-none", caddyBinary(), none)
+	})
+	corednsPermitted = sync.OnceValues(func() (*program.Program, error) {
+		own, err := derive("coredns-permitted", corednsBinary(), permitted)
+		image := artifact("CAPWISE_COREDNS_IMAGE", "../../dist/coredns-amd64.tar")
+		if err != nil {
+			return nil, err
+		}
+		p, err := program.FromArchive(own.Name, image, "/coredns", own.Path)
+		if err == nil {
+			p.IsEntrypoint = true
+		}
+		return p, err
+	})
+	corednsEffective = sync.OnceValues(func() (*program.Program, error) {
+		return derive("coredns-effective", corednsBinary(), effective)
+	})
+	corednsNone = sync.OnceValues(func() (*program.Program, error) {
+		return derive("coredns-none", corednsBinary(), none)
 	})
 	upstreamPermitted = sync.OnceValues(func() (*program.Program, error) {
 		return derive("upstream-permitted", upstreamBinary(), permitted)

@@ -94,15 +94,17 @@ func (r *runtimeUnderTest) begin(t *testing.T, spec engine.Spec) *running {
 	return &running{process: p, name: name, runtime: r}
 }
 
-// get requests a path on a port from inside of the program's own network.
-func (r *running) get(t *testing.T, port int) string {
+// ask asks what is served on a port, from inside of the program's own network.
+func (r *running) ask(t *testing.T, d *distribution, port int) string {
 	t.Helper()
 	network := func() (string, error) { return r.runtime.NetNS(r.name) }
-	return r.fetch(t, network, fmt.Sprintf("http://127.0.0.1:%d/", port))
+	return r.await(t, network, func(path string) (string, error) {
+		return d.ask(path, fmt.Sprintf("127.0.0.1:%d", port))
+	})
 }
 
-// configDir writes a Caddyfile to a folder that every user can read.
-func configDir(t *testing.T, caddyfile string) string {
+// publicDir makes a folder that every user can read, for the time of the test.
+func publicDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(sandbox.Dir(), "config-")
 	if err != nil {
@@ -116,19 +118,17 @@ func configDir(t *testing.T, caddyfile string) string {
 	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	text := strings.ReplaceAll(caddyfile, "$DIR", dir)
-	if err := os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
 	return dir
 }
 
-// caddyfile serves a line of text on a port, without TLS.
-func caddyfile(port int) string {
-	return fmt.Sprintf("http://:%d {\n\trespond \"capwise on {http.request.port}\"\n}\n", port)
-}
-
-// serve is the arguments for a Caddy that serves the folder's Caddyfile.
-func serve(dir string) []string {
-	return []string{"run", "--config", filepath.Join(dir, "Caddyfile"), "--adapter", "caddyfile"}
+// configDir writes a configuration to a file in a public folder. In the text,
+// $DIR stands for that folder.
+func configDir(t *testing.T, file, text string) string {
+	t.Helper()
+	dir := publicDir(t)
+	text = strings.ReplaceAll(text, "$DIR", dir)
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }

@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/capwise/capwise v0.0.0
+	github.com/miekg/dns v1.1.73
 	github.com/quic-go/quic-go v0.63.0
 	golang.org/x/sys v0.48.0
 )

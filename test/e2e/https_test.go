@@ -37,7 +37,7 @@ https://capwise.test {
 // thread of the server has a capability in effect.
 func TestHTTPS(t *testing.T) {
 	need(t, append(plainNeeds, "curl")...)
-	s := startPlain(t, get(t, caddyPermitted), httpsCaddyfile)
+	s := startPlain(t, caddy, get(t, caddyPermitted), httpsCaddyfile)
 	root := s.file("storage/pki/authorities/local/root.crt")
 	t.Run("curl", func(t *testing.T) {
 		results.report(t, "HTTPS on tcp/443, curl /65532", "plain")

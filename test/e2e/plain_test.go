@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,16 +25,18 @@ var plainNeeds = []string{"root", "setcap", "nsenter", "setpriv"}
 // namespace of its own where ports below 1024 are privileged.
 type plain struct {
 	*process
+	of      *distribution
 	dir     string // its own: configuration, storage, admin socket
 	network string
 }
 
-// startPlain starts Caddy with a Caddyfile, in which $DIR stands for a folder
-// that it can write to. The options are for setpriv(1), run once more by the user:
-// the first one leaves its capabilities permitted across setuid.
-func startPlain(t *testing.T, p *program.Program, caddyfile string, options ...string) *plain {
+// startPlain starts a program of a distribution with a configuration, in which
+// $DIR stands for a folder that it can write to. The options are for setpriv(1), run
+// once more by the user: the first one leaves its capabilities permitted across
+// setuid.
+func startPlain(t *testing.T, d *distribution, p *program.Program, config string, options ...string) *plain {
 	t.Helper()
-	s := &plain{dir: configDir(t, caddyfile), network: newNetNS(t)}
+	s := &plain{of: d, dir: d.folder(t, config), network: newNetNS(t)}
 	if err := os.Chown(s.dir, nonroot, nonroot); err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +46,7 @@ func startPlain(t *testing.T, p *program.Program, caddyfile string, options ...s
 		argv = append(append(argv, "setpriv"), options...)
 	}
 	argv = append(argv, p.Path)
-	cmd := exec.Command(argv[0], append(argv[1:], serve(s.dir)...)...)
+	cmd := exec.Command(argv[0], append(argv[1:], d.args(s.dir)...)...)
 	cmd.Env = append(os.Environ(), "XDG_CONFIG_HOME="+s.dir, "XDG_DATA_HOME="+s.dir)
 	s.process = run(t, cmd, func() error {
 		if err := cmd.Process.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
@@ -73,10 +76,12 @@ func newNetNS(t *testing.T) string {
 	return path
 }
 
-// get requests url until there is an answer.
-func (s *plain) get(t *testing.T, url string) string {
+// ask asks what is served on a port until there is an answer.
+func (s *plain) ask(t *testing.T, port int) string {
 	t.Helper()
-	return s.fetch(t, func() (string, error) { return s.network, nil }, url)
+	return s.await(t, func() (string, error) { return s.network, nil }, func(path string) (string, error) {
+		return s.of.ask(path, fmt.Sprintf("127.0.0.1:%d", port))
+	})
 }
 
 // file is a path in the server's own folder.

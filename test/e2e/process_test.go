@@ -84,24 +84,23 @@ func (p *process) wait(t *testing.T) int {
 	}
 }
 
-// fetch requests url from the network namespace at path until there is an
-// answer. It gives up when the process ends.
-func (p *process) fetch(t *testing.T, network func() (string, error), url string) string {
+// await asks from the network namespace of the process until there is an answer.
+// It gives up when the process ends.
+func (p *process) await(t *testing.T, network func() (string, error), ask func(network string) (string, error)) string {
 	t.Helper()
-	var body string
 	err := error(nil)
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		select {
 		case <-p.ended:
-			t.Fatalf("ended instead of serving %s: %v", url, p.err)
+			t.Fatalf("ended instead of serving: %v", p.err)
 		default:
 		}
-		var path string
+		var path, answer string
 		if path, err = network(); err != nil {
 			continue
 		}
-		if body, err = httpGet(path, url); err == nil {
-			return body
+		if answer, err = ask(path); err == nil {
+			return answer
 		}
 	}
 	t.Fatalf("no answer within %v: %v", patience, err)

@@ -181,7 +181,7 @@ func (c realCase) run(t *testing.T, r *runtimeUnderTest, p *program.Program, com
 		Extra: []string{"--sysctl=net.ipv4.ping_group_range=1 0"},
 	}
 	if c.job.ask != nil && len(granted) > 0 {
-		spec.Config = configDir(t, "")
+		spec.Config = publicDir(t)
 		for name, text := range realConfigs {
 			if err := os.WriteFile(filepath.Join(spec.Config, name), []byte(text), 0o644); err != nil {
 				t.Fatal(err)

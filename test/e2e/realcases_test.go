@@ -113,7 +113,7 @@ http {
 }
 
 func askHTTP(t *testing.T, p *running) {
-	if got := p.get(t, 80); got != "real" {
+	if got := p.ask(t, caddy, 80); got != "real" {
 		t.Errorf("served %q", got)
 	}
 }

@@ -126,7 +126,7 @@ func TestReloadUnderLoad(t *testing.T) {
 		}
 	}
 	t.Logf("\n%s", figures(contenders))
-	ours.explains(t, ":81", "address already in use")
+	ours.explains(t, caddy, ":81", "address already in use")
 	for _, c := range contenders {
 		t.Run(fmt.Sprintf("%s, tcp_migrate_req=%d", c.name, c.migrate), func(t *testing.T) {
 			results.report(t, fmt.Sprintf("reloads lose nothing that was kept alive, tcp_migrate_req=%d", c.migrate), c.name)
@@ -159,8 +159,8 @@ func saved(t *testing.T, without, with *contender) {
 // the port called occupied.
 func startReloadable(t *testing.T, p *program.Program) *plain {
 	t.Helper()
-	s := startPlain(t, p, reloadable("$DIR", 8080))
-	if got, want := s.get(t, "http://127.0.0.1:8080/"), "capwise on 8080"; got != want {
+	s := startPlain(t, caddy, p, reloadable("$DIR", 8080))
+	if got, want := s.ask(t, 8080), served(8080); got != want {
 		t.Fatalf("served %q, want %q", got, want)
 	}
 	var other net.Listener
@@ -226,18 +226,19 @@ func figures(contenders []*contender) string {
 func TestReloadRefused(t *testing.T) {
 	results.report(t, "reload to 80, not allowed: explained, the old goes on /65532", "plain")
 	need(t, plainNeeds...)
-	s := startPlain(t, get(t, caddyPermitted), reloadable("$DIR", 8080), "--no-new-privs")
-	s.get(t, "http://127.0.0.1:8080/")
+	s := startPlain(t, caddy, get(t, caddyPermitted), reloadable("$DIR", 8080), "--no-new-privs")
+	s.ask(t, 8080)
 	err := s.reload(80)
 	if err == nil {
 		t.Fatal("port 80 was accepted")
 	}
 	t.Log(err)
-	if !containsAll(err.Error(), wording[lostToNNP]) {
-		t.Errorf("the answer has not all of %q", wording[lostToNNP])
+	fragments := wording(lostToNNP, 80)
+	if !containsAll(err.Error(), fragments) {
+		t.Errorf("the answer has not all of %q", fragments)
 	}
-	s.explains(t, wording[lostToNNP]...)
-	if got, want := s.get(t, "http://127.0.0.1:8080/"), "capwise on 8080"; got != want {
+	s.explains(t, caddy, fragments...)
+	if got, want := s.ask(t, 8080), served(8080); got != want {
 		t.Errorf("served %q, want %q", got, want)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/capwise/capwise/test/e2e/internal/engine"
-	"github.com/capwise/capwise/test/e2e/internal/program"
 )
 
 const (
@@ -19,59 +18,72 @@ const (
 // TestSystemd tries the settings that only systemd has.
 func TestSystemd(t *testing.T) {
 	bounding := []string{engine.NetBindService}
-	for _, test := range []struct {
-		name    string
-		program func() (*program.Program, error)
-		spec    engine.Spec
-		port    int
-		fails   failure
-	}{{
-		name: "ambient", program: caddyPermitted, port: 80,
+	for _, row := range []unitRow{{
+		name: "ambient", on: low,
 		spec: engine.Spec{User: "65532", Add: bounding, Extra: []string{ambient}},
 	}, {
-		name: "ambient, no_new_privs", program: caddyPermitted, port: 80,
+		name: "ambient, no_new_privs", on: low,
 		spec: engine.Spec{User: "65532", Add: bounding, Extra: []string{ambient}, NoNewPrivs: true},
 	}, {
-		name: "ambient, file without capabilities", program: caddyNone, port: 80,
+		name: "ambient, file without capabilities", bare: true, on: low,
 		spec: engine.Spec{User: "65532", Add: bounding, Extra: []string{ambient}, NoNewPrivs: true},
 	}, {
-		name: "dynamic user", program: caddyPermitted, port: 8080,
+		name: "dynamic user", on: high,
 		spec: engine.Spec{Extra: []string{dynamicUser}},
 	}, {
-		name: "dynamic user, ambient", program: caddyPermitted, port: 80,
+		name: "dynamic user, ambient", on: low,
 		spec: engine.Spec{Add: bounding, Extra: []string{dynamicUser, ambient}},
 	}, {
 		// DynamicUser= implies NoNewPrivileges=, and where that meets a mount
 		// namespace, systemd mounts everything in it nosuid.
-		name: "dynamic user, bounding set only", program: caddyPermitted, port: 80, fails: nosuid,
+		name: "dynamic user, bounding set only", on: low, fails: nosuid,
 		spec: engine.Spec{Add: bounding, Extra: []string{dynamicUser}},
 	}, {
-		name: "private users", program: caddyPermitted, port: 8080,
+		name: "private users", on: high,
 		spec: engine.Spec{User: "65532", Extra: []string{privateUsers}},
 	}, {
-		name: "private users, ambient", program: caddyPermitted, port: 80, fails: foreignNetNS,
+		name: "private users, ambient", on: low, fails: foreignNetNS,
 		spec: engine.Spec{User: "65532", Add: bounding, Extra: []string{privateUsers, ambient}},
 	}} {
-		t.Run(test.name, func(t *testing.T) {
-			results.report(t, test.name, systemd.Name())
-			need(t, systemd.needs...)
-			spec := test.spec
-			spec.PortStart = 1024
-			spec.Program = get(t, test.program)
-			spec.Config = configDir(t, caddyfile(test.port))
-			spec.Args = serve(spec.Config)
-			p := systemd.begin(t, spec)
-			if test.fails != "" {
-				if code := p.wait(t); code == 0 {
-					t.Error("exit code 0")
-				}
-				p.explained(t, test.fails)
-				return
-			}
-			if got, want := p.get(t, test.port), fmt.Sprintf("capwise on %d", test.port); got != want {
-				t.Errorf("served %q, want %q", got, want)
-			}
-		})
+		for _, d := range distributions {
+			name := d.name + ", " + row.name
+			t.Run(name, func(t *testing.T) {
+				results.report(t, name, systemd.Name())
+				row.run(t, d)
+			})
+		}
+	}
+}
+
+// unitRow is one unit and how it must end.
+type unitRow struct {
+	name  string
+	bare  bool // its file has no capabilities
+	spec  engine.Spec
+	on    port
+	fails failure
+}
+
+func (u unitRow) run(t *testing.T, d *distribution) {
+	need(t, systemd.needs...)
+	made := d.permitted
+	if u.bare {
+		made = d.none
+	}
+	port := u.on.of(d)
+	spec := u.spec
+	spec.PortStart = 1024
+	spec.Program = get(t, made)
+	spec.Config = d.folder(t, d.config(port))
+	spec.Args = d.args(spec.Config)
+	p := systemd.begin(t, spec)
+	if u.fails != "" {
+		p.mustFail(t)
+		p.explained(t, d, u.fails, port)
+		return
+	}
+	if got, want := p.ask(t, d, port), served(port); got != want {
+		t.Errorf("served %q, want %q", got, want)
 	}
 }
 
@@ -81,9 +93,9 @@ func TestSocketActivation(t *testing.T) {
 	need(t, systemd.needs...)
 	p := get(t, caddyPermitted)
 	systemd.ready(t, p)
-	dir := configDir(t, "{\n\tadmin off\n}\nhttp:// {\n\tbind fd/3\n\trespond \"capwise on {http.request.local.port}\"\n}\n")
+	dir := caddy.folder(t, "{\n\tadmin off\n}\nhttp:// {\n\tbind fd/3\n\trespond \"capwise on {http.request.local.port}\"\n}\n")
 	name := fmt.Sprintf("capwise-e2e-%d", units.Add(1))
-	argv := systemdEngine.Activate(name, "127.0.0.1:81", engine.Spec{Program: p, Args: serve(dir), User: "65532"})
+	argv := systemdEngine.Activate(name, "127.0.0.1:81", engine.Spec{Program: p, Args: caddy.args(dir), User: "65532"})
 	t.Cleanup(func() {
 		if t.Failed() {
 			journal, err := systemdEngine.Journal(name)
@@ -100,7 +112,7 @@ func TestSocketActivation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "capwise on 81"; body != want {
+	if want := served(81); body != want {
 		t.Errorf("served %q, want %q", body, want)
 	}
 }

@@ -1,7 +1,7 @@
 package e2e
 
 import (
-	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -18,12 +18,14 @@ const (
 	dumbExec     failure = "capability-dumb file"
 )
 
-// wording is what the messages have to contain, all in one line.
-var wording = map[failure][]string{
-	notBounding:  {"port 80", "CAP_NET_BIND_SERVICE is not in the bounding set"},
-	lostToNNP:    {"port 80", "CAP_NET_BIND_SERVICE", "lost to no_new_privs"},
-	nosuid:       {"port 80", "CAP_NET_BIND_SERVICE", "nosuid mount"},
-	foreignNetNS: {"port 80", "CAP_NET_BIND_SERVICE", "belongs to another user namespace"},
+// wording is what the message on a port has to contain, all in one line.
+func wording(why failure, port int) []string {
+	return append([]string{fmt.Sprintf("port %d", port), "CAP_NET_BIND_SERVICE"}, map[failure][]string{
+		notBounding:  {"CAP_NET_BIND_SERVICE is not in the bounding set"},
+		lostToNNP:    {"lost to no_new_privs"},
+		nosuid:       {"nosuid mount"},
+		foreignNetNS: {"belongs to another user namespace"},
+	}[why]...)
 }
 
 // remedy is what the message advises where nothing is granted, in the words of
@@ -35,13 +37,13 @@ var remedy = map[string]string{
 	"systemd":     "CapabilityBoundingSet=CAP_NET_BIND_SERVICE in the unit",
 }
 
-// explains checks that one error in Caddy's log, which goes to stderr, has all of
-// the fragments. Where Caddy goes on, the line may be on its way still.
-func (p *process) explains(t *testing.T, fragments ...string) {
+// explains checks that one error in the log of a distribution has all of the
+// fragments. Where the server goes on, the line may be on its way still.
+func (p *process) explains(t *testing.T, d *distribution, fragments ...string) {
 	t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		for line := range strings.Lines(p.stderr.String()) {
-			if strings.Contains(line, `"level":"error"`) && containsAll(unquoted(line), fragments) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		for line := range strings.Lines(p.stderr.String() + "\n" + p.stdout.String()) {
+			if d.isError(line) && containsAll(unquoted(line), fragments) {
 				return
 			}
 		}
@@ -52,22 +54,6 @@ func (p *process) explains(t *testing.T, fragments ...string) {
 func lastLine(s string) string {
 	s = strings.TrimSpace(s)
 	return s[strings.LastIndexByte(s, '\n')+1:]
-}
-
-// unquoted returns the texts of a JSON log line as a reader sees them, without
-// escapes, and other lines as they are.
-func unquoted(line string) string {
-	var fields map[string]any
-	if json.Unmarshal([]byte(line), &fields) != nil {
-		return line
-	}
-	var text strings.Builder
-	for _, value := range fields {
-		if s, ok := value.(string); ok {
-			text.WriteString(s + "\n")
-		}
-	}
-	return text.String()
 }
 
 func containsAll(s string, fragments []string) bool {

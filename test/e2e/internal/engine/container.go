@@ -8,7 +8,10 @@ import (
 
 // container turns spec into the options of "run" that Docker and Podman share.
 func container(name string, spec Spec) []string {
-	args := []string{"run", "--name=" + name, "--user=" + spec.User + ":" + spec.User, "--cap-drop=ALL"}
+	args := []string{"run", "--name=" + name, "--cap-drop=ALL"}
+	if spec.User != OwnUser {
+		args = append(args, "--user="+spec.User+":"+spec.User)
+	}
 	for _, c := range spec.Add {
 		args = append(args, "--cap-add="+c)
 	}
@@ -32,7 +35,9 @@ func container(name string, spec Spec) []string {
 	if len(spec.Args) == 0 {
 		return args // the image says what to run
 	}
-	args = append(args, spec.Program.InImage)
+	if !spec.Program.IsEntrypoint {
+		args = append(args, spec.Program.InImage)
+	}
 	return append(args, spec.Args...)
 }
 

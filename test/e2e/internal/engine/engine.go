@@ -19,13 +19,16 @@ const NetBindService = "NET_BIND_SERVICE"
 // AnyPortStart leaves ip_unprivileged_port_start as the runtime sets it.
 const AnyPortStart = -1
 
+// OwnUser leaves the user to the image, or to Spec.Extra.
+const OwnUser = ""
+
 // Spec says what to start, and with which privileges. Every capability is
 // dropped but those in Add.
 type Spec struct {
 	Program    *program.Program
 	Args       []string // none leaves it to the image, where there is one
 	Command    []string // instead of the program and its arguments, in an image
-	User       string   // a numeric uid, also the gid; "" leaves the choice to Extra
+	User       string   // a numeric uid, also the gid; or OwnUser
 	Add        []string // capabilities, without the prefix CAP_
 	PortStart  int      // net.ipv4.ip_unprivileged_port_start, or AnyPortStart
 	ReadOnly   bool     // the root file system

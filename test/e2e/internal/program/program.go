@@ -19,6 +19,8 @@ type Program struct {
 	Archive string // docker-archive with the same file as InImage
 	Ref     string // the name that the image has once loaded
 	InImage string // what to execute in the image
+	// IsEntrypoint: the image puts InImage before all arguments by itself.
+	IsEntrypoint bool
 	// Target is a second file without capabilities, which lies beside the first,
 	// on disk and in the image, under the same name with the ending TargetSuffix.
 	Target string

@@ -1,0 +1,130 @@
+package e2e
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/miekg/dns"
+	"github.com/quic-go/quic-go"
+
+	"github.com/capwise/capwise/test/e2e/internal/netns"
+)
+
+// question is the name that is asked for.
+const question = "served.capwise.test."
+
+// serverBlock is a part of a Corefile that answers the question with a text.
+func serverBlock(address, text string, directives ...string) string {
+	directives = append(directives, "errors", fmt.Sprintf(
+		`template IN TXT %s {
+		answer "{{ .Name }} 0 IN TXT \"%s\""
+	}`, question, text))
+	return fmt.Sprintf("%s {\n\t%s\n}\n", address, strings.Join(directives, "\n\t"))
+}
+
+func newQuestion() *dns.Msg { return new(dns.Msg).SetQuestion(question, dns.TypeTXT) }
+
+// askServed asks over udp and tcp. It returns one answer where both are the same.
+func askServed(network, address string) (string, error) {
+	var answers []string
+	for _, protocol := range []string{"udp", "tcp"} {
+		answer, err := exchange(network, protocol, address)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", protocol, err)
+		}
+		answers = append(answers, answer)
+	}
+	if answers[0] == answers[1] {
+		return answers[0], nil
+	}
+	return strings.Join(answers, " "), nil
+}
+
+func exchange(network, protocol, address string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	conn, err := netns.Dial(ctx, network, protocol, address)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }() // the answer is what counts
+	client := dns.Client{Timeout: 2 * time.Second}
+	reply, _, err := client.ExchangeWithConnContext(ctx, newQuestion(), &dns.Conn{Conn: conn})
+	if err != nil {
+		return "", err
+	}
+	return text(reply)
+}
+
+// text is the TXT records of an answer, or else what comes with it.
+func text(reply *dns.Msg) (string, error) {
+	if reply.Rcode != dns.RcodeSuccess {
+		return "", errors.New(dns.RcodeToString[reply.Rcode])
+	}
+	var parts []string
+	for _, record := range reply.Answer {
+		if txt, ok := record.(*dns.TXT); ok {
+			parts = append(parts, txt.Txt...)
+		}
+	}
+	if len(parts) == 0 {
+		for _, record := range reply.Extra {
+			parts = append(parts, record.String())
+		}
+	}
+	return strings.Join(parts, " "), nil
+}
+
+// askQUIC asks over QUIC (RFC 9250), on a stream of its own.
+func askQUIC(network string, port int, roots *x509.CertPool) (string, error) {
+	var socket net.PacketConn
+	err := netns.Do(network, func() (err error) {
+		socket, err = net.ListenPacket("udp4", "127.0.0.1:0")
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	sender := &quic.Transport{Conn: socket}
+	defer func() { _ = sender.Close(); _ = socket.Close() }() // nothing is sent any more
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	conn, err := sender.Dial(ctx, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port},
+		&tls.Config{RootCAs: roots, ServerName: "capwise.test", NextProtos: []string{"doq"}}, nil)
+	if err != nil {
+		return "", err
+	}
+	stream, err := conn.OpenStreamSync(ctx)
+	if err != nil {
+		return "", err
+	}
+	message := newQuestion()
+	message.Id = 0 // which QUIC wants
+	packed, err := message.Pack()
+	if err != nil {
+		return "", err
+	}
+	if _, err := stream.Write(append(binary.BigEndian.AppendUint16(nil, uint16(len(packed))), packed...)); err != nil {
+		return "", err
+	}
+	if err := stream.Close(); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(stream)
+	if err != nil {
+		return "", err
+	}
+	reply := new(dns.Msg)
+	if err := reply.Unpack(answer[min(len(answer), 2):]); err != nil {
+		return "", err
+	}
+	return text(reply)
+}
