@@ -6,27 +6,30 @@
 help:
 	@echo 'make run      start Caddy with a page on http://localhost:8080'
 	@echo '              PORT=80 for another port, PERMIT=1 to permit it the capability'
-	@echo 'make build    bin/capwise and bin/caddy'
+	@echo 'make build    bin/capwise, bin/caddy and bin/coredns (make coredns: only that)'
 	@echo 'make test     all tests; as root on Debian it installs what they need'
 	@echo 'make test-kernel        the law against this kernel, every case (root; minutes)'
 	@echo 'make test-kernel-qemu   the law against Debian 12 and its kernel 6.1, in QEMU'
 	@echo 'make lint     formatting, linters, vulnerabilities'
 	@echo 'make bench    speed beside the peers (root)'
-	@echo 'make images   the caddy image in dist/, without Docker and without root'
+	@echo 'make images   the images caddy and coredns in dist/, without Docker and without root'
 	@echo 'make clean    remove what these made'
 
 run: caddy
 	@scripts/run.sh
 
-build: capwise caddy
+build: capwise caddy coredns
 
-.PHONY: capwise caddy
+.PHONY: capwise caddy coredns
 capwise:
 	@scripts/capwise.sh bin/capwise
 
 caddy:
 	@mkdir -p bin
 	@deploy/caddy/program.sh bin/caddy
+
+coredns: capwise
+	@CAPWISE=$(CURDIR)/bin/capwise deploy/coredns/program.sh bin/coredns
 
 test:
 	@scripts/test.sh

@@ -2,7 +2,10 @@ module github.com/capwise/capwise/coredns
 
 go 1.26.0
 
-require github.com/coredns/coredns v1.15.0
+require (
+	github.com/capwise/capwise v0.0.0
+	github.com/coredns/coredns v1.15.0
+)
 
 require (
 	cloud.google.com/go/auth v0.24.1-0.20261001053825-dbc26066f70a // indirect

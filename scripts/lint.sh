@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 root=$PWD
 tools=$root/.cache/tools
 database=https://vuln.go.dev
-[ $# -gt 0 ] || set -- . caddy cmd/capwise image test/e2e test/kernel test/peers
+[ $# -gt 0 ] || set -- . caddy cmd/capwise coredns image test/e2e test/kernel test/peers
 
 # workspace MODULE prints the file of a workspace that holds this module alone.
 # It stands for module.sh, whose -modfile the linters do not understand.
@@ -53,7 +53,10 @@ for module; do
 	cd "$module"
 	# The flags of program.sh: what was compiled for the programs serves here.
 	flags=-trimpath
-	[ "$module" != caddy ] || flags='-trimpath -tags=nobadger,nomysql,nopgx'
+	case $module in
+	caddy) flags='-trimpath -tags=nobadger,nomysql,nopgx' ;;
+	coredns) flags='-trimpath -tags=grpcnotrace' ;;
+	esac
 	export GOFLAGS=$flags CGO_ENABLED=0
 	systems=linux
 	[ "$module" != . ] || systems='linux darwin freebsd windows' # which the library promises

@@ -41,7 +41,7 @@ var (
 		high: 8080, low: 80,
 		file: "Caddyfile",
 		config: func(port int) string {
-			return fmt.Sprintf("http://:%d {\n\trespond \"capwise on {http.request.port}\"\n}\n", port)
+			return fmt.Sprintf("http://:%d {\n\trespond %q\n}\n", port, served(port))
 		},
 		serve: func(file string) []string {
 			return []string{"run", "--config", file, "--adapter", "caddyfile"}
