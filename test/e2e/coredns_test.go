@@ -32,6 +32,7 @@ func TestDNS(t *testing.T) {
 		serverBlock(".:53", "capwise over DNS"),
 		serverBlock("tls://.:853", "capwise over TLS", withTLS),
 		serverBlock("https://.:443", "capwise over HTTPS", withTLS),
+		serverBlock("https3://.:443", "capwise over HTTP/3", withTLS),
 		serverBlock("quic://.:853", "capwise over QUIC", withTLS),
 	}, ""))
 	s.ask(t, 53) // wait until it serves
@@ -52,16 +53,24 @@ func TestDNS(t *testing.T) {
 			}
 		})
 	}
-	t.Run("QUIC on udp/853", func(t *testing.T) {
-		results.report(t, "DNS over QUIC on udp/853, quic-go /65532", "plain")
-		got, err := askQUIC(s.network, 853, roots)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := "capwise over QUIC"; got != want {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	})
+	for _, test := range []struct {
+		row, want string
+		ask       func() (string, error)
+	}{
+		{"HTTP/3 on udp/443", "capwise over HTTP/3", func() (string, error) { return askHTTP3(s.network, certificate) }},
+		{"QUIC on udp/853", "capwise over QUIC", func() (string, error) { return askQUIC(s.network, roots) }},
+	} {
+		t.Run(test.row, func(t *testing.T) {
+			results.report(t, "DNS over "+test.row+", quic-go /65532", "plain")
+			got, err := test.ask()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
 	t.Run("threads", func(t *testing.T) {
 		results.report(t, "coredns, no thread has a capability in effect /65532", "plain")
 		noneEffective(t, s.cmd.Process.Pid)

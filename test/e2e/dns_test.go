@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -83,8 +84,37 @@ func text(reply *dns.Msg) (string, error) {
 	return strings.Join(parts, " "), nil
 }
 
+// packedQuestion is the question without a number, for protocols in which an
+// answer cannot be mixed up with another.
+func packedQuestion() ([]byte, error) {
+	message := newQuestion()
+	message.Id = 0
+	return message.Pack()
+}
+
+func packedText(answer []byte) (string, error) {
+	reply := new(dns.Msg)
+	if err := reply.Unpack(answer); err != nil {
+		return "", err
+	}
+	return text(reply)
+}
+
+// askHTTP3 asks over HTTPS (RFC 8484) on QUIC.
+func askHTTP3(network, root string) (string, error) {
+	packed, err := packedQuestion()
+	if err != nil {
+		return "", err
+	}
+	answer, err := getHTTP3(network, root, "https://"+host+"/dns-query?dns="+base64.RawURLEncoding.EncodeToString(packed))
+	if err != nil {
+		return "", err
+	}
+	return packedText([]byte(answer))
+}
+
 // askQUIC asks over QUIC (RFC 9250), on a stream of its own.
-func askQUIC(network string, port int, roots *x509.CertPool) (string, error) {
+func askQUIC(network string, roots *x509.CertPool) (string, error) {
 	var socket net.PacketConn
 	err := netns.Do(network, func() (err error) {
 		socket, err = net.ListenPacket("udp4", "127.0.0.1:0")
@@ -97,8 +127,8 @@ func askQUIC(network string, port int, roots *x509.CertPool) (string, error) {
 	defer func() { _ = sender.Close(); _ = socket.Close() }() // nothing is sent any more
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := sender.Dial(ctx, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: port},
-		&tls.Config{RootCAs: roots, ServerName: "capwise.test", NextProtos: []string{"doq"}}, nil)
+	conn, err := sender.Dial(ctx, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 853},
+		&tls.Config{RootCAs: roots, ServerName: host, NextProtos: []string{"doq"}}, nil)
 	if err != nil {
 		return "", err
 	}
@@ -106,9 +136,7 @@ func askQUIC(network string, port int, roots *x509.CertPool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	message := newQuestion()
-	message.Id = 0 // which QUIC wants
-	packed, err := message.Pack()
+	packed, err := packedQuestion()
 	if err != nil {
 		return "", err
 	}
@@ -122,9 +150,5 @@ func askQUIC(network string, port int, roots *x509.CertPool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	reply := new(dns.Msg)
-	if err := reply.Unpack(answer[min(len(answer), 2):]); err != nil {
-		return "", err
-	}
-	return text(reply)
+	return packedText(answer[min(len(answer), 2):])
 }

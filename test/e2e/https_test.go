@@ -53,7 +53,7 @@ func TestHTTPS(t *testing.T) {
 	})
 	t.Run("quic-go", func(t *testing.T) {
 		results.report(t, "HTTP/3 on udp/443, quic-go /65532", "plain")
-		got, err := getHTTP3(s.network, root)
+		got, err := getHTTP3(s.network, root, "https://capwise.test/")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,8 +86,9 @@ func (s *plain) curl(t *testing.T, root string, args ...string) string {
 	}
 }
 
-// getHTTP3 fetches the page over QUIC from inside of a network namespace.
-func getHTTP3(network, root string) (string, error) {
+// getHTTP3 fetches a page from 127.0.0.1:443 over QUIC, from inside of a network
+// namespace.
+func getHTTP3(network, root, url string) (string, error) {
 	pem, err := os.ReadFile(root)
 	if err != nil {
 		return "", err
@@ -113,7 +114,7 @@ func getHTTP3(network, root string) (string, error) {
 	defer func() { _ = client.Close() }() // likewise
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://capwise.test/", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", err
 	}
