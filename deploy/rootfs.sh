@@ -44,6 +44,27 @@ certificates() {
 	[ -s "$root/etc/ssl/certs/ca-certificates.crt" ] || die "$packages: ca-certificates holds no certificate"
 }
 
+# busybox [APPLETS]: BusyBox, with a link for each of its commands. APPLETS is a file
+# with their names; without it BusyBox itself is asked, which works where its
+# architecture can run.
+busybox() {
+	applets=$1
+	unpack busybox-static
+	cp "$unpacked/busybox-static/bin/busybox" "$root/bin/"
+	if [ -z "$applets" ]; then
+		applets=$unpacked/applets
+		"$root/bin/busybox" --list >"$applets" || die "$root/bin/busybox cannot run here: give a list of its commands"
+	fi
+	# The list may come from the BusyBox of another architecture: a link to a
+	# command that this one lacks must not get into the image.
+	tr '\0' '\n' <"$root/bin/busybox" | sort -u >"$unpacked/strings"
+	missing=$(sort "$applets" | comm -13 "$unpacked/strings" -)
+	[ -z "$missing" ] || die "$root/bin/busybox lacks commands: $(echo "$missing" | tr "\n" " ")"
+	while read -r applet; do
+		[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
+	done <"$applets"
+}
+
 # modes sets all modes: what a checkout has depends on the umask of whoever made
 # it. What has another one is changed after it.
 modes() {

@@ -1,11 +1,11 @@
 #!/bin/sh
 # images.sh [IMAGE ...] [FLAGS OF capwise-image]
 #
-# Writes images, all of them if none is named (caddy, coredns): dist/IMAGE/ (OCI
-# layout, amd64 and arm64) and dist/IMAGE-amd64.tar, dist/IMAGE-arm64.tar (for
-# "docker load"), and lists them on stdout with their digests. It needs Go and, on
-# Debian, apt-get and dpkg-deb, but neither root nor a container engine. See
-# docs/images.md.
+# Writes images, all of them if none is named (caddy, coredns, caddy-builder):
+# dist/IMAGE/ (OCI layout, amd64 and arm64) and dist/IMAGE-amd64.tar,
+# dist/IMAGE-arm64.tar (for "docker load"), and lists them on stdout with their
+# digests. It needs Go and, on Debian, apt-get and dpkg-deb, but neither root nor a
+# container engine. See docs/images.md.
 #
 # CADDY_AMD64, CADDY_ARM64, COREDNS_AMD64, COREDNS_ARM64
 #                            ready programs to pack instead of building them
@@ -32,7 +32,7 @@ while [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; do
 	images="$images $1"
 	shift
 done
-: "${images:=caddy coredns}"
+: "${images:=caddy coredns caddy-builder}"
 arches="amd64 arm64"
 debs=$repo/.cache/debs
 work=$repo/.cache/images
@@ -44,7 +44,7 @@ trap 'exit 143' TERM
 
 # program IMAGE ARCH sets $program to the file to pack.
 program() {
-	eval "program=\${$(echo "$1_$2" | tr '[:lower:]' '[:upper:]'):-}"
+	eval "program=\${$(echo "$1_$2" | tr '[:lower:]-' '[:upper:]_'):-}"
 	[ -z "$program" ] || return 0
 	say "building $1 for $2"
 	program=$work/$1-$2
@@ -55,6 +55,11 @@ program() {
 fingerprint() {
 	{
 		find deploy/*.sh "deploy/$1" "$debs" -type f -exec sha256sum {} + | sort
+		if [ "$1" = caddy-builder ]; then
+			go version
+			scripts/capwise.sh "$work/capwise"
+			sha256sum "$work/capwise"
+		fi
 		shift
 		sha256sum "$work/capwise-image" "$@"
 		echo "${SOURCE_DATE_EPOCH:-}"
@@ -89,6 +94,8 @@ image() {
 	shift
 	made=$work/made-$(echo "$image $*" | sha256sum | cut -c 1-16)
 	set -- -spec "deploy/$image/image.json" -out dist "$@"
+	# What it builds gets a capability, not what builds it.
+	[ "$image" != caddy-builder ] || set -- -file-caps none "$@"
 	program "$image" amd64
 	amd64=$program
 	program "$image" arm64

@@ -9,7 +9,6 @@
 here=$(dirname "$0")
 # shellcheck source-path=SCRIPTDIR source=../rootfs.sh
 . "$here/../rootfs.sh"
-applets=${3:-}
 
 mkdir -p "$root/bin" "$root/usr/bin" "$root/srv" "$root/config/caddy" "$root/data/caddy"
 cp -R "$here/rootfs/." "$root/"
@@ -18,20 +17,7 @@ certificates
 unpack media-types
 cp "$unpacked/media-types/etc/mime.types" "$root/etc/"
 
-unpack busybox-static
-cp "$unpacked/busybox-static/bin/busybox" "$root/bin/"
-if [ -z "$applets" ]; then
-	applets=$unpacked/applets
-	"$root/bin/busybox" --list >"$applets" || die "$root/bin/busybox cannot run here: give a list of its commands"
-fi
-# The list may come from the BusyBox of another architecture: a link to a
-# command that this one lacks must not get into the image.
-tr '\0' '\n' <"$root/bin/busybox" | sort -u >"$unpacked/strings"
-missing=$(sort "$applets" | comm -13 "$unpacked/strings" -)
-[ -z "$missing" ] || die "$root/bin/busybox lacks commands: $(echo "$missing" | tr "\n" " ")"
-while read -r applet; do
-	[ "$applet" = busybox ] || ln -s busybox "$root/bin/$applet"
-done <"$applets"
+busybox "${3:-}"
 
 modes
 chmod 755 "$root/bin/busybox"

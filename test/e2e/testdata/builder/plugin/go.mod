@@ -1,0 +1,5 @@
+module example.com/plugin
+
+go 1.25
+
+require github.com/caddyserver/caddy/v2 v2.10.2
