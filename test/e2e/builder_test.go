@@ -100,7 +100,7 @@ func serveModules(t *testing.T) string {
 	go func() { served <- server.Serve(ln) }()
 	t.Cleanup(func() {
 		_ = server.Close() // Serve says what is wrong
-		<-served
+		_ = <-served
 	})
 	return "http://" + ln.Addr().String()
 }
