@@ -89,5 +89,6 @@ say "images"
 scripts/images.sh
 scripts/realcases.sh
 export CAPWISE_CADDY_IMAGE=$root/dist/caddy-amd64.tar CAPWISE_COREDNS_IMAGE=$root/dist/coredns-amd64.tar
+export CAPWISE_BUILDER_IMAGE=$root/dist/caddy-builder-amd64.tar
 gotest "image" image -- ./...
 gotest "real runtimes" test/e2e CAPWISE_E2E_RESULTS="$work/e2e" -- -count=1 ./...

@@ -83,7 +83,8 @@ func containerfile(t *testing.T) string {
 }
 
 // serveModules serves what this machine has downloaded, as a module proxy: tests
-// have no other network than loopback.
+// have no other network than loopback. The command line's tests have built the
+// same before.
 func serveModules(t *testing.T) string {
 	t.Helper()
 	cache, err := exec.Command("go", "env", "GOMODCACHE").Output()
