@@ -20,5 +20,7 @@ scripts/bench-fix.sh
 .cache/bench bind
 CGO_ENABLED=0 .cache/capwise build --no-setcap -- scripts/module.sh test/peers build -o "$PWD/.cache/bench-injected" ./cmd/bench
 .cache/bench-injected injected
+echo "== what capwise build costs"
+scripts/bench-build.sh
 .cache/bench caddy bin/caddy .cache/upstream/caddy
 .cache/bench launch "cmd/capwise/internal/launchers/bin/$(go env GOARCH).gz" bin/capwise

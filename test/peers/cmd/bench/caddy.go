@@ -133,7 +133,7 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// server is a running Caddy.
+// server is a running Caddy or CoreDNS.
 type server struct {
 	cmd     *exec.Cmd
 	address string

@@ -4,6 +4,7 @@
 //	bench bind                       bind latency
 //	bench injected                   the same, of a bench built by "capwise build"
 //	bench caddy OURS UPSTREAM        start-up and requests per second
+//	bench coredns INJECTED PLAIN     start-up and queries per second
 //	bench launch LAUNCHER CAPWISE    what a launcher adds to a start
 //
 // The subjects of one table take turns in short rounds, and each ratio is the
@@ -37,9 +38,11 @@ func run(args []string) error {
 		return benchInjected()
 	case len(args) == 3 && args[0] == "caddy":
 		return benchCaddy(args[1], args[2])
+	case len(args) == 3 && args[0] == "coredns":
+		return benchCoreDNS(args[1], args[2])
 	case len(args) == 3 && args[0] == "launch":
 		return benchLaunch(args[1], args[2])
 	default:
-		return fmt.Errorf("arguments %q: want bind or injected, or caddy or launch and the paths of two binaries", args)
+		return fmt.Errorf("arguments %q: want bind or injected, or caddy, coredns or launch and the paths of two binaries", args)
 	}
 }
