@@ -28,7 +28,7 @@ nats-server  github.com/nats-io/nats-server/v2                github.com/nats-io
 telegraf     github.com/influxdata/telegraf/cmd/telegraf      github.com/influxdata/telegraf      v1.37.2   -tags=custom,inputs.statsd,inputs.syslog,outputs.file,serializers.influx
 prometheus   github.com/prometheus/prometheus/cmd/prometheus  github.com/prometheus/prometheus    v0.316.0
 gitea-ssh    .                                                gitea.dev                           v1.27.3
-traefik      github.com/traefik/traefik/v3/cmd/traefik        github.com/traefik/traefik/v3       v3.7.13
+traefik      github.com/traefik/traefik/v3/cmd/traefik        github.com/traefik/traefik/v3       v3.6.12
 loki         github.com/grafana/loki/v3/cmd/loki              github.com/grafana/loki/v3          v3.7.8
 "
 
@@ -129,6 +129,7 @@ build() {
 	cd "$root"
 }
 
+# shellcheck disable=SC2046 # a list of words
 [ "$*" != all ] || set -- $(awk 'NF { print $1 }' <<<"$servers")
 (cd "$root" && GOFLAGS='' scripts/module.sh image build -o "$cache/capwise-image" ./cmd/capwise-image)
 for wanted; do
