@@ -96,8 +96,9 @@ extend() {
 
 # pack NAME MODULE writes the image.
 pack() {
-	local name=$1 stage
-	[ "$name" -nt "$name-amd64.tar" ] || return 0
+	local name=$1 stage key
+	key=$(sha256sum "$name" "$cache/capwise-image")
+	[ ! -f "$name-amd64.tar" ] || [ "$(cat "$name-amd64.tar.key" 2>/dev/null)" != "$key" ] || return 0
 	stage=$(mktemp -d "$cache/stage.XXXXXX")
 	mkdir -p "$stage/usr/bin" "$stage/tmp"
 	chmod 0755 "$stage"
@@ -111,6 +112,7 @@ pack() {
 	JSON
 	"$cache/capwise-image" -spec image.json -out out -root "amd64=$stage"
 	mv "out/$name-amd64.tar" .
+	echo "$key" >"$name-amd64.tar.key"
 	rm -rf out "$stage"
 }
 
