@@ -88,6 +88,11 @@ scripts/lint.sh
 say "images"
 scripts/images.sh
 scripts/realcases.sh
+scripts/servers.sh caddy
+
+say "Caddy 2.10.2: its own tests"
+scripts/suites.sh caddy
+
 export CAPWISE_CADDY_IMAGE=$root/dist/caddy-amd64.tar CAPWISE_COREDNS_IMAGE=$root/dist/coredns-amd64.tar
 export CAPWISE_BUILDER_IMAGE=$root/dist/caddy-builder-amd64.tar
 gotest "image" image -- ./...
