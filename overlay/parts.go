@@ -118,7 +118,7 @@ func (t *Toolchain) inNet(out map[string][]byte) error {
 	return errors.Join(
 		t.add(out, "net", "", "refusal", "refusal.go", "table.go", "collect_linux.go"),
 		t.add(out, "net", "", "place", "signs.go", "here_linux.go"),
-		t.add(out, "net", "", "sys", "caps_linux.go", "prctl_linux.go", "file_linux.go", "ioctl_linux.go", "ioctl_none1_linux.go"),
+		t.add(out, "net", "", "sys", "caps_linux.go", "prctl_linux.go", "owner_linux.go", "ioctl_linux.go", "ioctl_none1_linux.go"),
 	)
 }
 
@@ -131,9 +131,13 @@ import (
 	"syscall"
 )
 
+// capwiseNoted is few: a program listens on few ports.
 var capwiseNoted struct {
 	sync.Mutex
-	of map[int]string
+	why []struct {
+		port int
+		text string
+	}
 }
 
 func capwiseRefused(laddr Addr, err error) {
@@ -141,13 +145,19 @@ func capwiseRefused(laddr Addr, err error) {
 	if err != syscall.EACCES || port == 0 {
 		return
 	}
-	why := capwiseExplain(port)
+	text := ": " + capwiseExplain(port)
 	capwiseNoted.Lock()
 	defer capwiseNoted.Unlock()
-	if capwiseNoted.of == nil {
-		capwiseNoted.of = map[int]string{}
+	for i := range capwiseNoted.why {
+		if w := &capwiseNoted.why[i]; w.port == port {
+			w.text = text
+			return
+		}
 	}
-	capwiseNoted.of[port] = ": " + why
+	capwiseNoted.why = append(capwiseNoted.why, struct {
+		port int
+		text string
+	}{port, text})
 }
 
 func capwiseWhy(e *OpError) string {
@@ -157,9 +167,15 @@ func capwiseWhy(e *OpError) string {
 	if call, ok := e.Err.(*os.SyscallError); !ok || call.Syscall != "bind" || call.Err != syscall.EACCES {
 		return ""
 	}
+	port := capwisePort(e.Addr)
 	capwiseNoted.Lock()
 	defer capwiseNoted.Unlock()
-	return capwiseNoted.of[capwisePort(e.Addr)]
+	for _, w := range capwiseNoted.why {
+		if w.port == port {
+			return w.text
+		}
+	}
+	return ""
 }
 
 func capwisePort(a Addr) int {

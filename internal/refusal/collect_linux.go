@@ -2,7 +2,6 @@ package refusal
 
 import (
 	"encoding/binary"
-	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -41,7 +40,11 @@ func (f *facts) network(d *details) {
 		d.start = "1024 by default"
 	}
 	f.set(isLow, d.port < start)
-	owns, err := sys.OwnsNamespace("/proc/thread-self/ns/net")
+	fd, err := syscall.Open("/proc/thread-self/ns/net", syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return // the owner is unknown
+	}
+	owns, err := sys.OwnsNamespaceOf(fd)
 	switch {
 	case err != nil: // unknown
 	case owns:
@@ -49,6 +52,7 @@ func (f *facts) network(d *details) {
 	default:
 		f[isOwner] = 2
 	}
+	_ = syscall.Close(fd) // opened for reading
 }
 
 // thread asks for what the thread has. What cannot be had counts as not there.
@@ -68,15 +72,20 @@ func (f *facts) thread() {
 }
 
 func (f *facts) file(d *details) {
-	const exe = "/proc/self/exe"
+	const (
+		exe      = "/proc/self/exe"
+		stNosuid = 2 // ST_NOSUID of statvfs(3)
+	)
 	d.executable, _ = os.Readlink(exe)
-	attribute, err := sys.GetCapabilityXattr(exe)
-	f.set(isForeign, errors.Is(err, syscall.EOVERFLOW)) // a root id without a number here
+	var attribute [32]byte // more than any revision needs
+	n, err := syscall.Getxattr(exe, "security.capability", attribute[:])
 	if err == nil {
-		f.attribute(d, attribute)
+		f.attribute(d, attribute[:n])
+	} else {
+		f.set(isForeign, err == syscall.EOVERFLOW) // a root id without a number here
 	}
-	nosuid, err := sys.MountedNosuid(exe)
-	f.set(isNosuid, err == nil && nosuid)
+	var mount syscall.Statfs_t
+	f.set(isNosuid, syscall.Statfs(exe, &mount) == nil && mount.Flags&stNosuid != 0)
 }
 
 // attribute reads struct vfs_ns_cap_data of <linux/capability.h>.

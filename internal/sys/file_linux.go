@@ -52,27 +52,14 @@ func MountedNosuid(path string) (bool, error) {
 	return st.Flags&stNosuid != 0, err
 }
 
-// nsGetUserns is NS_GET_USERNS of ioctl_ns(2), _IO(0xb7, 1).
-const nsGetUserns = ioNone | 0xb701
-
-// OwnsNamespace reports whether the caller's user namespace, or one inside it,
-// owns the namespace that the file under /proc/PID/ns stands for: the kernel
-// shows the owner to nobody else, ioctl_ns(2) NS_GET_USERNS.
+// OwnsNamespace is [OwnsNamespaceOf] for the file under /proc/PID/ns.
 func OwnsNamespace(path string) (bool, error) {
 	fd, err := open(path)
 	if err != nil {
 		return false, err
 	}
 	defer func() { _ = syscall.Close(fd) }() // opened for reading
-	owner, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(fd), nsGetUserns, 0)
-	switch errno {
-	case 0:
-		return true, syscall.Close(int(owner))
-	case syscall.EPERM:
-		return false, nil
-	default:
-		return false, errno
-	}
+	return OwnsNamespaceOf(fd)
 }
 
 // NetworkNamespace returns the text that identifies the network namespace of

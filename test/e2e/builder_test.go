@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"os"
@@ -97,11 +98,18 @@ func serveModules(t *testing.T) string {
 	}
 	dir := filepath.Join(strings.TrimSpace(string(cache)), "cache", "download")
 	server := &http.Server{Handler: http.FileServer(http.Dir(dir))}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(ln) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+	}()
 	t.Cleanup(func() {
-		_ = server.Close() // Serve says what is wrong
-		_ = <-served
+		if err := server.Close(); err != nil {
+			t.Error(err)
+		}
+		<-served
 	})
 	return "http://" + ln.Addr().String()
 }
