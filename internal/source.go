@@ -2,6 +2,7 @@
 // the standard library. They are parts of packages that every program has which
 // uses this module; so another package has their text, which is in no program but
 // the one that makes overlays.
+// It lies here since a package embeds only what is below its folder.
 package source
 
 import "embed"

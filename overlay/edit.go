@@ -8,8 +8,8 @@ import (
 	"slices"
 )
 
-// edits is changes of a text, by offsets in the text as it was. Lines stay lines,
-// so that positions in messages and traces stay true.
+// edits is changes of a text, by offsets in the text as it was. Those of the
+// standard library's files add no lines, so that positions in traces stay true.
 type edits []edit
 
 type edit struct {

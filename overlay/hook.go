@@ -167,6 +167,9 @@ func hookAssembly(name string, text []byte) ([]byte, error) {
 	return []byte(strings.Replace(string(text), old, renamed, 1)), nil
 }
 
+// serviceVariable is what systemd sets for services, and for nothing else.
+const serviceVariable = "INVOCATION_ID"
+
 // hookStart lets the runtime's initialization, which has one thread, demote what
 // the process was started with.
 func hookStart(h *hooked, _ string) error {
@@ -177,7 +180,7 @@ func hookStart(h *hooked, _ string) error {
 	if !calls(f, "goenvs") {
 		return h.unlike(f, "func schedinit to call goenvs")
 	}
-	h.edits.insert(h.fset, f.Body.Rbrace, "capwiseStart(islibrary || isarchive, gogetenv("+fmt.Sprintf("%q", StartVariable)+"));")
+	h.edits.insert(h.fset, f.Body.Rbrace, fmt.Sprintf("capwiseStart(islibrary || isarchive, gogetenv(%q), gogetenv(%q));", StartVariable, serviceVariable))
 	return nil
 }
 

@@ -4,7 +4,7 @@ import "bytes"
 
 // Function is a function that every program has that was built with an overlay,
 // by the name that the program's function table gives it.
-const Function = "syscall.capwiseRebind"
+const Function = "runtime.capwiseStart"
 
 // The marker is text between these, in the program's data.
 const (

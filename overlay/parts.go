@@ -62,44 +62,53 @@ func (t *Toolchain) inRuntime(out map[string][]byte, o Options) error {
 	if err != nil {
 		return err
 	}
-	get, err := t.number("SYS_CAPGET")
-	if err != nil {
-		return err
+	var numbers [3]string
+	for i, call := range []string{"SYS_CAPGET", "SYS_CAPSET", "SYS_PRCTL"} {
+		if numbers[i], err = t.number(call); err != nil {
+			return err
+		}
 	}
-	set, err := t.number("SYS_CAPSET")
-	if err != nil {
-		return err
-	}
-	out["runtime/capwise_start.go"] = fmt.Appendf(nil, runtimeAdapter, path, get, set, name, o.Start, Marker(o.Start))
-	return t.add(out, "runtime", "syscall", "sys", "caps_linux.go", "demote_linux.go")
+	out["runtime/capwise_start.go"] = fmt.Appendf(nil, runtimeAdapter, path, numbers[0], numbers[1], numbers[2], name, o.Start, Marker(o.Start))
+	return t.add(out, "runtime", "syscall", "sys", "caps_linux.go", "prctl_linux.go", "demote_linux.go")
 }
 
 // runtimeAdapter has what the transplanted files want of package syscall.
 const runtimeAdapter = `package runtime
 
-import %q
+import %[1]q
 
 const (
-	capwiseSYS_CAPGET = %s
-	capwiseSYS_CAPSET = %s
+	capwiseSYS_CAPGET = %[2]s
+	capwiseSYS_CAPSET = %[3]s
+	capwiseSYS_PRCTL  = %[4]s
 )
 
 type capwiseErrno uintptr
 
 func (capwiseErrno) Error() string { return "a system call failed" }
 
+func capwiseRawSyscall6(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err capwiseErrno) {
+	r1, r2, errno := %[5]s.Syscall6(trap, a1, a2, a3, a4, a5, a6)
+	return r1, r2, capwiseErrno(errno)
+}
+
 //go:uintptrkeepalive
 //go:nosplit
 func capwiseRawSyscall(trap, a1, a2, a3 uintptr) (r1, r2 uintptr, err capwiseErrno) {
-	r1, r2, errno := %s.Syscall6(trap, a1, a2, a3, 0, 0, 0)
+	r1, r2, errno := %[5]s.Syscall6(trap, a1, a2, a3, 0, 0, 0)
 	return r1, r2, capwiseErrno(errno)
 }
 
 // capwiseStart runs when there is one thread. A library does not change what its
-// program has, and what a seccomp filter does not let it lower stays.
-func capwiseStart(library bool, setting string) {
+// program has, and what a seccomp filter does not let it lower stays. systemd's
+// filters kill as a rule where they refuse, and often refuse capset(2): there
+// nothing is demoted unless whoever starts the program asks for it.
+func capwiseStart(library bool, setting, service string) {
 	if setting != "demote" && setting != "keep" {
-		setting = %q
+		setting = %[6]q
+		if mode, err := capwiseSeccompMode(); service != "" && (err != nil || mode != 0) {
+			setting = "keep"
+		}
 	}
 	if setting == "demote" && !library {
 		_ = capwiseDemote()
@@ -109,7 +118,7 @@ func capwiseStart(library bool, setting string) {
 	}
 }
 
-var capwiseMarker = %q
+var capwiseMarker = %[7]q
 `
 
 // inNet adds what package net gets.

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"syscall"
 
 	"github.com/caddyserver/caddy/v2"
@@ -57,7 +58,7 @@ func (w *Wrapper) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	if d.NextArg() {
 		size, err := humanize.ParseBytes(d.Val())
 		if err != nil || size == 0 || size > most {
-			return d.Errf("buffers: want a size such as 7MiB, of 1GiB at most, not %q", d.Val())
+			return d.Errf("buffers: want a size such as 7MiB, below 1GiB, not %q", d.Val())
 		}
 		w.Size = int(size)
 	}
@@ -67,7 +68,7 @@ func (w *Wrapper) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return nil
 }
 
-// most is more than the kernel takes, for which it needs twice of it in 31 bits.
+// most is what the kernel takes, which doubles it in 31 bits.
 const most = 1<<30 - 1
 
 // Provision implements [caddy.Provisioner].
@@ -82,18 +83,24 @@ func (w *Wrapper) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// WrapPacketConn implements [caddy.PacketConnWrapper]. It returns the innermost
-// connection, as Caddy does without a wrapper: what is around it would keep
-// quic-go from its optimizations.
+// WrapPacketConn implements [caddy.PacketConnWrapper]. It takes Caddy's own wrappers
+// off, as Caddy does where there is no module: they would keep quic-go from its
+// optimizations. Those of other modules stay.
 func (w *Wrapper) WrapPacketConn(pc net.PacketConn) net.PacketConn {
+	own := true
+	inner := pc
 	for {
-		outer, ok := pc.(interface{ Unwrap() net.PacketConn })
+		outer, ok := inner.(interface{ Unwrap() net.PacketConn })
 		if !ok {
 			break
 		}
-		pc = outer.Unwrap()
+		own = own && ofCaddy(inner)
+		inner = outer.Unwrap()
+		if own {
+			pc = inner
+		}
 	}
-	sizes, err := w.enlarge(pc)
+	sizes, err := w.enlarge(inner)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported): // and quic-go asks for what it can get
 	case err != nil:
@@ -102,6 +109,15 @@ func (w *Wrapper) WrapPacketConn(pc net.PacketConn) net.PacketConn {
 		w.logger.Debug("buffers", zap.Stringer("address", pc.LocalAddr()), zap.Int("receive", sizes.receive), zap.Int("send", sizes.send))
 	}
 	return pc
+}
+
+// ofCaddy reports whether the connection is one of package caddy's own.
+func ofCaddy(pc net.PacketConn) bool {
+	t := reflect.TypeOf(pc)
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.PkgPath() == reflect.TypeFor[caddy.Module]().PkgPath()
 }
 
 // sizes is what the kernel says of a socket, in bytes: twice what it was asked.

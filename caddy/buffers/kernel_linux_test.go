@@ -37,9 +37,12 @@ func wrapRole([]string) any {
 	}
 	defer conn.Close()
 	w := Wrapper{Size: wanted, logger: zap.NewNop()}
-	pc := w.WrapPacketConn(outer{conn})
+	if pc := w.WrapPacketConn(outer{conn}); pc != net.PacketConn(outer{conn}) {
+		return wrapped{Err: "another module's wrapper is gone"}
+	}
+	pc := w.WrapPacketConn(conn)
 	if pc != net.PacketConn(conn) {
-		return wrapped{Err: "not the innermost connection"}
+		return wrapped{Err: "another connection"}
 	}
 	var out wrapped
 	raw, err := conn.SyscallConn()
@@ -69,7 +72,7 @@ func wrapRole([]string) any {
 	return out
 }
 
-// outer is a connection around another, as Caddy has it.
+// outer is a connection around another, as modules may have it.
 type outer struct{ net.PacketConn }
 
 func (o outer) Unwrap() net.PacketConn { return o.PacketConn }

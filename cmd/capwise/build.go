@@ -32,7 +32,8 @@ systems than Linux are built as usual.
                     C code or children bind low ports
     --no-setcap     leave the files' capabilities alone
 
-CAPWISE_START=keep or =demote in a program's environment has the last word.
+CAPWISE_START=keep or =demote in a program's environment has the last word. In a systemd
+service with a system call filter, which may kill who demotes, keep is the default.
 
 Afterwards the program gets the file capability cap_net_bind_service=p, where that is
 permitted; or the command that does it is printed.

@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("EXAMPLES", filepath.Join(here, "../../docs/examples"))
 			e.Setenv("ROOT", filepath.Join(here, "../.."))
+			e.Setenv("PUBLIC", filepath.Join("/tmp", filepath.Base(e.WorkDir)+"-capwise"))
 			return goVariables(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -71,6 +72,7 @@ func goVariables(e *testscript.Env) error {
 	for name, value := range variables {
 		e.Setenv(name, value)
 	}
+	e.Setenv("PROXY", variables["GOPROXY"])
 	return nil
 }
 

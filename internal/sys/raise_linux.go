@@ -24,12 +24,21 @@ func Raise(caps uint64) (raised bool, err error) {
 }
 
 // Lower takes the capabilities from the calling thread's effective set. What else
-// became of its sets since Raise stays.
+// became of its sets since Raise stays, also what becomes of them meanwhile: if
+// they shrink after they were read (setuid(2) on all threads, say), the kernel
+// refuses to set what they were, and they are read again.
 func Lower(caps uint64) error {
-	sets, err := Capget()
-	if err != nil {
-		return err
+	var before Sets
+	for {
+		sets, err := Capget()
+		if err != nil || sets.Effective&caps == 0 {
+			return err
+		}
+		lowered := sets
+		lowered.Effective &^= caps
+		if err = Capset(lowered); err == nil || sets == before {
+			return err
+		}
+		before = sets
 	}
-	sets.Effective &^= caps
-	return Capset(sets)
 }

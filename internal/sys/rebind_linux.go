@@ -12,7 +12,8 @@ type sockaddr [128]byte
 // Rebind is called with the arguments of a bind(2) that failed with EACCES, and
 // returns what comes of trying again on the same socket with CAP_NET_BIND_SERVICE
 // raised. It is EACCES again where the capability is not permitted or effective
-// already, and for sockets of other families than IPv4 and IPv6.
+// already, and for Unix sockets, for which it means another thing. The address
+// must be readable, as it is where the kernel has looked at it.
 //
 // Package overlay builds it into package syscall, behind every bind of a program.
 // There the address may lie on the caller's stack, whose caller knows it as a
@@ -39,7 +40,8 @@ func Rebind(fd uintptr, addr unsafe.Pointer, length uintptr) (r1, r2 uintptr, er
 // one capset(2) from another could.
 func rebindCopy(fd uintptr, sa *sockaddr, length uintptr) (r1, r2 uintptr, err syscall.Errno) {
 	family := *(*uint16)(unsafe.Pointer(sa))
-	if family != syscall.AF_INET && family != syscall.AF_INET6 {
+	sets, refused := Capget() // of any thread: the one that raises looks again
+	if family == syscall.AF_UNIX || refused != nil || sets.Permitted&netBindService == 0 {
 		return ^uintptr(0), 0, syscall.EACCES
 	}
 	runtime.LockOSThread()

@@ -4,6 +4,7 @@ package injected
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -26,7 +27,7 @@ const bindService = "cap_net_bind_service=p"
 func TestMain(m *testing.M) {
 	kerneltest.Main(m, map[string]func([]string) any{
 		"listen": listenRole, "many": manyRole, "call": callRole, "stack": stackRole, "start": startRole,
-		"lowering": loweringRole, "cannot-lower": cannotLowerRole, "given-up": givenUpRole, "refused": refusedRole, "nothing": nothingRole,
+		"lowering": loweringRole, "cannot-lower": cannotLowerRole, "given-up": givenUpRole, "refused": refusedRole, "shrinking": shrinkingRole, "filtered": filteredRole, "nothing": nothingRole,
 	})
 }
 
@@ -313,6 +314,7 @@ func TestStart(t *testing.T) {
 		"ambient, other":  {kerneltest.Child{Ambient: []uintptr{10}, Env: []string{"CAPWISE_START=1"}}, false},
 		"effective":       {kerneltest.Child{FileCaps: "cap_net_bind_service=ep"}, false},
 		"root":            {kerneltest.Child{Root: true}, false},
+		"service":         {kerneltest.Child{Ambient: []uintptr{10}, Env: []string{"INVOCATION_ID=1"}}, false},
 		"root, keep":      {kerneltest.Child{Root: true, Env: []string{"CAPWISE_START=keep"}}, true},
 	} {
 		var s started
@@ -332,6 +334,32 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// filteredRole starts itself again as a service with a seccomp filter, and says
+// what that one has.
+func filteredRole([]string) any {
+	if err := kerneltest.Refuse(syscall.SYS_REBOOT, syscall.EPERM); err != nil {
+		return report{Err: err.Error()}
+	}
+	c := exec.Command("/proc/self/exe")
+	c.Env = append(os.Environ(), "CAPWISE_TEST_ROLE=start", "INVOCATION_ID=1", "CAPWISE_START=")
+	out, err := c.Output()
+	if err != nil {
+		return report{Err: err.Error()}
+	}
+	return report{Want: string(out)}
+}
+
+// TestFilteredService holds that nothing is demoted where the filter of a service
+// may kill who tries.
+func TestFilteredService(t *testing.T) {
+	var r report
+	var s started
+	kerneltest.Child{Ambient: []uintptr{10}, Env: []string{"CAPWISE_START=keep"}}.Run(t, "filtered", &r)
+	if err := json.Unmarshal([]byte(r.Want), &s); err != nil || r.Err != "" || s.Self.Effective != 1<<10 {
+		t.Errorf("got %+v, %v, want the capability as it was", r, err)
+	}
+}
+
 // loweringRole starts a process that must not lower, and says how it ended.
 func loweringRole([]string) any {
 	c := exec.Command("/proc/self/exe")
@@ -348,6 +376,28 @@ func cannotLowerRole([]string) any {
 	}
 	err := listen("tcp", 80)
 	return report{Err: fmt.Sprint("it lives: ", err)}
+}
+
+// shrinkingRole stops being root while it binds, by which the kernel takes all
+// capabilities from all threads, raised ones too.
+func shrinkingRole([]string) any {
+	var wg sync.WaitGroup
+	for i := range 200 {
+		wg.Go(func() { _ = listen("tcp4", 100+i) }) // refused, or not
+	}
+	err := syscall.Setuid(kerneltest.UID)
+	wg.Wait()
+	return reportOf(err, 100)
+}
+
+func TestShrinking(t *testing.T) {
+	for range 20 {
+		var r report
+		kerneltest.Child{Root: true, PortStart: 1024}.Run(t, "shrinking", &r)
+		if r.Err != "" || r.Left != 0 {
+			t.Fatalf("got %+v, want a process that lives", r)
+		}
+	}
 }
 
 func TestCannotLower(t *testing.T) {

@@ -29,22 +29,22 @@ func parse(args []string) arguments {
 	var a arguments
 	for len(args) > 0 {
 		name, value, hasValue := flag(args[0])
-		if name == "" {
+		if name == "" || name == "args" { // what follows is the test's own
 			break
 		}
 		given := args[:1]
 		if !hasValue && slices.Contains(valued, name) && len(args) > 1 {
-			given, value = args[:2], args[1]
+			given, value, hasValue = args[:2], args[1], true
 		}
 		args = args[len(given):]
-		switch name {
-		case "C":
+		switch {
+		case name == "C" && hasValue:
 			a.dir = value
-		case "o":
+		case name == "o" && hasValue:
 			a.out = value
-		case "overlay":
+		case name == "overlay" && hasValue:
 			a.overlay = value
-		default:
+		default: // also a flag that lacks its value, for the go command to say so
 			a.flags = append(a.flags, given...)
 		}
 	}
@@ -61,7 +61,8 @@ func flag(arg string) (name, value string, hasValue bool) {
 	return strings.Cut(name, "=")
 }
 
-// value returns the value of a flag among the others; the last one counts.
+// value returns the value of a flag among the others; the last one counts. That
+// of a boolean flag is "true".
 func (a *arguments) value(name string) string {
 	found := ""
 	for i, arg := range a.flags {
@@ -69,12 +70,24 @@ func (a *arguments) value(name string) string {
 		if n != name {
 			continue
 		}
-		if !hasValue && i+1 < len(a.flags) {
-			value = a.flags[i+1]
+		switch {
+		case hasValue:
+			found = value
+		case !slices.Contains(valued, name):
+			found = "true"
+		case i+1 < len(a.flags):
+			found = a.flags[i+1]
 		}
-		found = value
 	}
 	return found
+}
+
+// without returns the other flags but for some that have no value.
+func (a *arguments) without(names ...string) []string {
+	return slices.DeleteFunc(slices.Clone(a.flags), func(arg string) bool {
+		name, _, _ := flag(arg)
+		return slices.Contains(names, name)
+	})
 }
 
 // line returns the arguments again, with another overlay.

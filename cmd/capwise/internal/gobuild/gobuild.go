@@ -13,8 +13,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/capwise/capwise/overlay"
@@ -77,16 +79,19 @@ func fromEnvironment() (*Settings, error) {
 // asGo is the go command: verbs that compile do so with an overlay, and the
 // others are the real one's.
 func (s *Settings) asGo(args []string) error {
-	if len(args) > 0 && slices.Contains(building, args[0]) {
-		return s.Run(args[0], args[1:])
+	at := 0 // of the verb; -C may come before it
+	if len(args) > 0 {
+		if name, _, hasValue := flag(args[0]); name == "C" && hasValue {
+			at = 1
+		} else if name == "C" {
+			at = 2
+		}
 	}
-	return become(s.Go, args, nil)
-}
-
-// become replaces this process.
-func become(path string, args, extra []string) error {
-	err := syscall.Exec(path, append([]string{"go"}, args...), append(os.Environ(), extra...))
-	return fmt.Errorf("%s: %w", path, err)
+	if at < len(args) && slices.Contains(building, args[at]) {
+		return s.Run(args[at], slices.Delete(slices.Clone(args), at, at+1))
+	}
+	err := syscall.Exec(s.Go, append([]string{"go"}, args...), os.Environ())
+	return fmt.Errorf("%s: %w", s.Go, err)
 }
 
 // Run is the go command's verb, with the arguments that follow it. The error is
@@ -99,8 +104,8 @@ func (s *Settings) Run(verb string, args []string) error {
 	if err != nil {
 		return err
 	}
-	if b.env.GOOS != "linux" || b.args.value("compiler") == "gccgo" {
-		fmt.Fprintf(os.Stderr, "capwise: go %s for %s with %s: nothing is injected\n", verb, b.env.GOOS, cmp.Or(b.args.value("compiler"), "gc"))
+	if b.env.GOOS != "linux" || b.all.value("compiler") == "gccgo" {
+		fmt.Fprintf(os.Stderr, "capwise: go %s for %s with %s: nothing is injected\n", verb, b.env.GOOS, cmp.Or(b.all.value("compiler"), "gc"))
 		return b.run(append([]string{verb}, args...))
 	}
 	name, err := b.overlay()
@@ -138,8 +143,33 @@ func (s *Settings) find() error {
 // run runs the go command with what this process has.
 func (b *build) run(args []string) error {
 	c := exec.Command(b.command(), args...)
-	c.Stdin, c.Stdout, c.Stderr, c.Env = os.Stdin, os.Stdout, os.Stderr, append(os.Environ(), b.extra...)
-	return c.Run()
+	c.Env = append(os.Environ(), b.extra...)
+	return attend(c)
+}
+
+// attend runs a command with what this process has, and waits for its end however
+// this process is asked to end: a terminal asks both, and what else asks this one
+// is passed on.
+func attend(c *exec.Cmd) error {
+	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
+	asked := make(chan os.Signal, 8)
+	signal.Notify(asked, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(asked)
+	if err := c.Start(); err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case s := <-asked:
+			if s == syscall.SIGTERM || s == syscall.SIGHUP {
+				_ = c.Process.Signal(s) // it may have ended meanwhile
+			}
+		}
+	}
 }
 
 // note writes down that something was built, for [Around].
@@ -186,11 +216,17 @@ func (s *Settings) Around(command []string) (err error) {
 	if err := s.runIn(dir, command); err != nil {
 		return err
 	}
-	after, err := os.Stat(s.Log)
-	if err == nil && after.Size() == before.Size() {
-		err = fmt.Errorf("%s built nothing for Linux through the go command in PATH, so nothing was injected", command[0])
+	log, err := os.ReadFile(s.Log)
+	if err != nil {
+		return err
 	}
-	return err
+	switch lines := string(log[before.Size():]); {
+	case lines == "":
+		return fmt.Errorf("%s built nothing for Linux through the go command in PATH, so nothing was injected", command[0])
+	case !strings.Contains(lines, "build\n") && !strings.Contains(lines, "install\n"):
+		fmt.Fprintf(os.Stderr, "capwise: %s only ran or tested programs; what these built themselves is plain\n", command[0])
+	}
+	return nil
 }
 
 // runIn runs the command with a folder first in its PATH. This process has that
@@ -207,7 +243,5 @@ func (s *Settings) runIn(dir string, command []string) error {
 	if err := errors.Join(os.Setenv("PATH", path), os.Setenv(variable, string(settings))); err != nil {
 		return err
 	}
-	c := exec.Command(command[0], command[1:]...)
-	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
-	return c.Run()
+	return attend(exec.Command(command[0], command[1:]...))
 }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	pathpkg "path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -17,34 +19,86 @@ import (
 
 // programs returns the programs that the build wrote.
 func (b *build) programs() ([]string, error) {
-	if mode := b.args.value("buildmode"); mode != "" && mode != "exe" && mode != "pie" && mode != "default" {
-		return nil, nil // a library
+	mode := b.all.value("buildmode")
+	if b.all.value("n") == "true" || mode != "" && mode != "exe" && mode != "pie" && mode != "default" {
+		return nil, nil // nothing, or a library
 	}
-	args := append([]string{"list", "-f", `{{if eq .Name "main"}}{{.Target}}{{end}}`}, b.args.flags...)
-	text, err := b.output(b.command(), append(args, b.args.rest...)...)
-	if err != nil {
+	if b.verb == "install" && len(b.args.rest) > 0 && strings.Contains(b.args.rest[0], "@") {
+		return b.installedVersions(), nil
+	}
+	mains, packages, err := b.list()
+	switch {
+	case err != nil || len(mains) == 0:
 		return nil, err
+	case b.verb == "install":
+		return mains, nil
 	}
-	targets := strings.Fields(string(text))
-	if b.verb == "install" {
-		return targets, nil
-	}
-	out := b.absolute(b.args.out)
-	isDir := b.args.out == "" || strings.HasSuffix(b.args.out, "/")
+	out := b.absolute(b.all.out)
+	isDir := b.all.out == "" || strings.HasSuffix(b.all.out, "/")
 	if info, err := os.Stat(out); err == nil && info.IsDir() {
 		isDir = true
 	}
-	if !isDir {
+	switch {
+	case !isDir:
 		return []string{out}, nil
+	case b.all.out == "" && packages > 1: // of several packages "go build" writes nothing
+		return nil, nil
 	}
-	if b.args.out == "" && len(targets) > 1 {
-		return nil, nil // "go build" of several packages writes nothing
+	for i, name := range mains {
+		mains[i] = filepath.Join(out, filepath.Base(name))
 	}
-	for i, t := range targets {
-		targets[i] = filepath.Join(out, filepath.Base(t))
-	}
-	return targets, nil
+	return mains, nil
 }
+
+// list returns where the commands among the packages get installed, and how many
+// packages there are.
+func (b *build) list() (mains []string, packages int, err error) {
+	args := append([]string{"list", "-f", "{{.Name}}\t{{.ImportPath}}\t{{.Target}}"}, b.args.without("json", "n", "x", "v", "a", "work")...)
+	text, err := b.output(b.command(), append(args, b.args.rest...)...)
+	if err != nil {
+		return nil, 0, err
+	}
+	for line := range strings.Lines(string(text)) {
+		packages++
+		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), "\t", 3)
+		if len(fields) < 3 || fields[0] != "main" {
+			continue
+		}
+		target := fields[2]
+		if fields[1] == "command-line-arguments" { // named after the first file
+			target = strings.TrimSuffix(b.args.rest[0], ".go")
+		}
+		mains = append(mains, target)
+	}
+	return mains, packages, nil
+}
+
+// installedVersions returns where "go install PACKAGE@VERSION" puts commands;
+// "go list" does not know such packages.
+func (b *build) installedVersions() []string {
+	bin := b.env.GOBIN
+	if bin == "" {
+		first, _, _ := strings.Cut(b.env.GOPATH, string(filepath.ListSeparator))
+		bin = filepath.Join(first, "bin")
+		if b.env.GOOS != b.env.GOHOSTOS || b.env.GOARCH != b.env.GOHOSTARCH {
+			bin = filepath.Join(bin, b.env.GOOS+"_"+b.env.GOARCH)
+		}
+	}
+	var out []string
+	for _, arg := range b.args.rest {
+		path, _, _ := strings.Cut(arg, "@")
+		name := pathpkg.Base(path)
+		if majorVersion.MatchString(name) {
+			name = pathpkg.Base(pathpkg.Dir(path))
+		}
+		out = append(out, filepath.Join(bin, name))
+	}
+	return out
+}
+
+// majorVersion ends the path of a module from version 2 on; a command there is
+// named after what comes before.
+var majorVersion = regexp.MustCompile(`^v[0-9]+$`)
 
 // finish looks at what was built, and permits it the capability.
 func (b *build) finish() error {

@@ -2,6 +2,8 @@ package gobuild
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,7 +17,7 @@ import (
 
 // goEnv is what "go env" says where the build takes place.
 type goEnv struct {
-	GOROOT, GOOS, GOARCH, GOMODCACHE, GOCACHE, GOFLAGS, GOBIN, GOEXE string
+	GOROOT, GOOS, GOARCH, GOHOSTOS, GOHOSTARCH, GOMODCACHE, GOCACHE, GOFLAGS, GOBIN, GOPATH string
 }
 
 // build is one call of the go command that builds.
@@ -23,8 +25,10 @@ type build struct {
 	settings *Settings
 	verb     string
 	args     arguments
-	dir      string // where the go command works
-	env      goEnv
+	// all is the arguments with those of GOFLAGS before them, as they count.
+	all arguments
+	dir string // where the go command works
+	env goEnv
 	// extra is variables that the go command needs besides.
 	extra []string
 }
@@ -35,11 +39,36 @@ func (s *Settings) newBuild(verb string, args []string) (*build, error) {
 	if b.dir, err = filepath.Abs(b.args.dir); err != nil {
 		return nil, err
 	}
-	text, err := b.output(s.Go, "env", "-json", "GOROOT", "GOOS", "GOARCH", "GOMODCACHE", "GOCACHE", "GOFLAGS", "GOBIN", "GOEXE")
+	text, err := b.output(s.Go, "env", "-json", "GOROOT", "GOOS", "GOARCH", "GOHOSTOS", "GOHOSTARCH", "GOMODCACHE", "GOCACHE", "GOFLAGS", "GOBIN", "GOPATH")
 	if err != nil {
 		return nil, err
 	}
-	return b, json.Unmarshal(text, &b.env)
+	if err := json.Unmarshal(text, &b.env); err != nil {
+		return nil, err
+	}
+	var flags []string
+	for field := range strings.FieldsSeq(b.env.GOFLAGS) {
+		flags = append(flags, strings.Trim(field, `"'`))
+	}
+	b.all = parse(append(flags, args...))
+	return b, b.lateOverlay()
+}
+
+// lateOverlay refuses an overlay that "go test" would find behind the packages,
+// where it would come after the one that injects.
+func (b *build) lateOverlay() error {
+	if b.verb != "test" {
+		return nil
+	}
+	for _, arg := range b.args.rest {
+		switch name, _, _ := flag(arg); name {
+		case "args":
+			return nil
+		case "overlay":
+			return fmt.Errorf("go test: %s: want it before the packages", arg)
+		}
+	}
+	return nil
 }
 
 // output runs a command where the build takes place.
@@ -49,7 +78,7 @@ func (b *build) output(name string, args ...string) ([]byte, error) {
 	c.Dir, c.Stderr, c.Env = b.dir, &stderr, append(os.Environ(), b.extra...)
 	out, err := c.Output()
 	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w: %s", name, args[0], err, bytes.TrimSpace(stderr.Bytes()))
+		return nil, fmt.Errorf("go %s: %v: %s", args[0], err, bytes.TrimSpace(stderr.Bytes())) //nolint:errorlint // whoever looks for the exit code of a command means another
 	}
 	return out, nil
 }
@@ -75,7 +104,8 @@ func (b *build) reachable() error {
 	if err != nil || inside == ".." || strings.HasPrefix(inside, "../") {
 		return nil //nolint:nilerr // not below it
 	}
-	link := filepath.Join(b.env.GOCACHE, "capwise", filepath.Base(b.env.GOROOT))
+	hash := sha256.Sum256([]byte(b.env.GOROOT))
+	link := filepath.Join(b.env.GOCACHE, "capwise", hex.EncodeToString(hash[:8])+"-"+filepath.Base(b.env.GOROOT))
 	if err := os.MkdirAll(filepath.Dir(link), 0o777); err != nil {
 		return err
 	}
@@ -101,11 +131,7 @@ func (b *build) command() string {
 // others returns what the user's own overlay replaces, that of the command line
 // or else of GOFLAGS.
 func (b *build) others() (map[string]string, error) {
-	name := b.args.overlay
-	if name == "" {
-		flags := arguments{flags: strings.Fields(b.env.GOFLAGS)}
-		name = strings.Trim(flags.value("overlay"), `"'`)
-	}
+	name := b.all.overlay
 	if name == "" {
 		return nil, nil
 	}

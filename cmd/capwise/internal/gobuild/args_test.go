@@ -1,0 +1,51 @@
+package gobuild
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestParse(t *testing.T) {
+	for _, tc := range []struct{ args, dir, out, overlay, flags, rest string }{
+		{"./cmd/server", "", "", "", "", "./cmd/server"},
+		{"-o bin/x -v ./...", "", "bin/x", "", "-v", "./..."},
+		{"-C dir -o=x --overlay=o.json -ldflags -s -trimpath a.go b.go", "dir", "x", "o.json", "-ldflags -s -trimpath", "a.go b.go"},
+		{"-C=dir --tags extra", "dir", "", "", "--tags extra", ""},
+		{"-o", "", "", "", "-o", ""},
+		{"-run X ./pkg -o x -args -o y", "", "", "", "-run X", "./pkg -o x -args -o y"},
+		{"-c -args -o x", "", "", "", "-c", "-args -o x"},
+		{". -port 80 -o y", "", "", "", "", ". -port 80 -o y"},
+		{"-o x -o y .", "", "y", "", "", "."},
+		{"- x", "", "", "", "", "- x"},
+	} {
+		a := parse(strings.Fields(tc.args))
+		got := []string{a.dir, a.out, a.overlay, strings.Join(a.flags, " "), strings.Join(a.rest, " ")}
+		if want := []string{tc.dir, tc.out, tc.overlay, tc.flags, tc.rest}; !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", tc.args, got, want)
+		}
+	}
+}
+
+func TestLine(t *testing.T) {
+	a := parse(strings.Fields("-C dir -o x -overlay mine.json -tags extra ./cmd"))
+	want := "build -C=dir -overlay=ours.json -o=x -tags extra ./cmd"
+	if got := strings.Join(a.line("build", "ours.json"), " "); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+func TestValue(t *testing.T) {
+	for args, want := range map[string]string{
+		"-buildmode pie": "pie", "-buildmode=pie -v": "pie", "-buildmode pie -buildmode=exe": "exe", "-tags buildmode": "", "-v": "", "-buildmode": "",
+	} {
+		a := parse(strings.Fields(args))
+		if got := a.value("buildmode"); got != want {
+			t.Errorf("%s: got %q, want %q", args, got, want)
+		}
+	}
+	a := parse([]string{"-n", "-json", "-tags", "n", "./cmd"})
+	if got := a.without("n", "json"); a.value("n") != "true" || !slices.Equal(got, []string{"-tags", "n"}) {
+		t.Errorf("got %q, %q", a.value("n"), got)
+	}
+}
