@@ -5,29 +5,10 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/capwise/capwise/internal/sys"
 )
-
-// Tree looks for files with capabilities below a directory. It asks every
-// regular file for its attributes, and opens none: neither FIFOs nor devices are
-// touched, symbolic links are not followed, and file systems that hold no files
-// (/proc, /sys, cgroups, ...) are passed over. Memory does not grow with the
-// tree: what is open at a time is a directory for each level and worker.
-type Tree struct {
-	// OneFileSystem leaves out what is mounted below the directory.
-	OneFileSystem bool
-	// Workers is how many threads walk; 0 for one a processor.
-	Workers int
-	// Found gets the path of a file and its raw attribute, Failed what could not
-	// be read. Walk calls both itself, one at a time.
-	Found  func(path string, attribute []byte)
-	Failed func(path string, err error)
-	// Files counts the files that were asked, while the walk goes on.
-	Files atomic.Int64
-}
 
 // Walk goes through the tree. The error is about root itself.
 func (t *Tree) Walk(root string) error {

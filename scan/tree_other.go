@@ -2,20 +2,7 @@
 
 package scan
 
-import (
-	"errors"
-	"sync/atomic"
-)
-
-// Tree looks for files with capabilities below a directory; off Linux there are
-// none.
-type Tree struct {
-	OneFileSystem bool
-	Workers       int
-	Found         func(path string, attribute []byte)
-	Failed        func(path string, err error)
-	Files         atomic.Int64
-}
+import "errors"
 
 // Walk returns [errors.ErrUnsupported].
 func (*Tree) Walk(root string) error { return &pathError{root, errors.ErrUnsupported} }

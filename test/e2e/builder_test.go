@@ -13,7 +13,6 @@ import (
 
 	"github.com/capwise/capwise/test/e2e/internal/engine"
 	"github.com/capwise/capwise/test/e2e/internal/program"
-	"github.com/capwise/capwise/test/e2e/internal/sandbox"
 )
 
 const withPlugin = "capwise-e2e/with-plugin:latest"
@@ -68,15 +67,7 @@ func TestBuilder(t *testing.T) {
 // containerfile copies what is to be built to where daemons may read it.
 func containerfile(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp(sandbox.Dir(), "builder-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := publicDir(t)
 	if err := os.CopyFS(filepath.Join(dir, "context"), os.DirFS("testdata/builder")); err != nil {
 		t.Fatal(err)
 	}

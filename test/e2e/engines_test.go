@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/capwise/capwise/internal/kerneltest"
 	"github.com/capwise/capwise/test/e2e/internal/engine"
 	"github.com/capwise/capwise/test/e2e/internal/program"
 	"github.com/capwise/capwise/test/e2e/internal/sandbox"
@@ -106,19 +107,7 @@ func (r *running) ask(t *testing.T, d *distribution, port int) string {
 // publicDir makes a folder that every user can read, for the time of the test.
 func publicDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp(sandbox.Dir(), "config-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return dir
+	return kerneltest.PublicDir(t, sandbox.Dir())
 }
 
 // configDir writes a configuration to a file in a public folder. In the text,

@@ -11,7 +11,6 @@ import (
 
 	"github.com/capwise/capwise/test/e2e/internal/engine"
 	"github.com/capwise/capwise/test/e2e/internal/program"
-	"github.com/capwise/capwise/test/e2e/internal/sandbox"
 )
 
 // The image, as it is, as "capwise fix" leaves it, and with everything as
@@ -100,15 +99,7 @@ func TestRealVerdicts(t *testing.T) {
 func TestRealTree(t *testing.T) {
 	results.report(t, "Debian's programs as files: scanned, fixed, scanned", "plain")
 	need(t, append([]string{"root", capwiseBinary(), "tar"}, realLayers()...)...)
-	dir, err := os.MkdirTemp(sandbox.Dir(), "tree-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := publicDir(t)
 	before, after := filepath.Join(dir, "before"), filepath.Join(dir, "after")
 	for _, tree := range []string{before, after} {
 		if err := os.Mkdir(tree, 0o755); err != nil {

@@ -62,14 +62,20 @@ func throughput(binary, dir string) (rate float64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	const connections, duration = 32, 2 * time.Second
+	return s.load(32, requests)
+}
+
+// load returns how much a second the clients get done at the same time, over two
+// seconds.
+func (s *server) load(clients int, client func(address string, until time.Time, count *atomic.Int64) error) (rate float64, err error) {
+	const duration = 2 * time.Second
 	var count atomic.Int64
-	errs := make([]error, connections)
+	errs := make([]error, clients)
 	var wg sync.WaitGroup
 	start := time.Now()
-	for i := range connections {
+	for i := range clients {
 		wg.Go(func() {
-			errs[i] = requests(s.address, start.Add(duration), &count)
+			errs[i] = client(s.address, start.Add(duration), &count)
 		})
 	}
 	wg.Wait()

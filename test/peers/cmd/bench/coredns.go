@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -51,16 +50,7 @@ func queryRate(binary string) (rate float64, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	const sockets, duration = 16, 2 * time.Second
-	var count atomic.Int64
-	errs := make([]error, sockets)
-	var wg sync.WaitGroup
-	start := time.Now()
-	for i := range sockets {
-		wg.Go(func() { errs[i] = queries(s.address, start.Add(duration), &count) })
-	}
-	wg.Wait()
-	return float64(count.Load()) / time.Since(start).Seconds(), errors.Join(errs...)
+	return s.load(16, queries)
 }
 
 func queries(address string, until time.Time, count *atomic.Int64) error {
