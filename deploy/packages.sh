@@ -2,10 +2,11 @@
 # packages.sh DIR ARCH...
 #
 # Fetches the Debian packages that the images are made of into the new
-# directories DIR/ARCH. apt-get works on a state of its own, made from the
-# system's list of sources, so this needs no root, changes nothing on the
-# machine and finds packages of other architectures too. Signatures are
-# checked as always, and only packages of Debian are taken.
+# directories DIR/ARCH. DIR/ARCH/git is for the builder only: git, and what apt
+# says that it depends on, except Perl and manual pages. apt-get works on a state
+# of its own, made from the system's list of sources, so this needs no root,
+# changes nothing on the machine and finds packages of other architectures too.
+# Signatures are checked as always, and only packages of Debian are taken.
 set -eu
 umask 022
 
@@ -66,8 +67,15 @@ export APT_CONFIG="$apt/apt.conf"
 
 apt-get -qq update >&2
 for arch in "$@"; do
-	mkdir "$tmp/debs/$arch"
+	mkdir -p "$tmp/debs/$arch/git"
 	(cd "$tmp/debs/$arch" && apt-get -qq download ca-certificates media-types "busybox-static:$arch" >&2) ||
 		die "no packages for $arch"
+	# A name in angle brackets stands for the line after it.
+	needs=$(apt-cache depends --important "git:$arch" | sed -n 's/^ *Depends: \([^<]*\)$/\1/p' |
+		grep -vE '^(perl|liberror-perl|git-man)(:|$)') || die "no git for $arch"
+	# shellcheck disable=SC2086 # an argument for each package
+	(cd "$tmp/debs/$arch/git" && apt-get -qq download "git:$arch" >&2 &&
+		apt-get -qq install --yes --download-only --no-install-recommends $needs >&2 &&
+		mv "$apt/cache/archives"/*.deb .) || die "not all that git needs for $arch"
 done
 mv "$tmp/debs" "$dir"

@@ -30,10 +30,21 @@ unpack() {
 		die "$packages: want exactly one package $1"
 	fi
 	mkdir "$unpacked/$1"
-	dpkg-deb --fsys-tarfile "$2" | tar -x -C "$unpacked/$1" --no-same-owner
-	dpkg-deb --field "$2" >"$root/var/lib/dpkg/status.d/$1"
-	mkdir -p "$root/usr/share/doc/$1"
-	cp "$unpacked/$1/usr/share/doc/$1/copyright" "$root/usr/share/doc/$1/"
+	extract "$2" "$unpacked/$1"
+	enlist "$2" "$unpacked/$1"
+}
+
+# extract DEB DIR: the package's files go to DIR.
+extract() {
+	dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --no-same-owner
+}
+
+# enlist DEB DIR: the control file goes into the image, and the licence from DIR.
+enlist() {
+	name=$(dpkg-deb --field "$1" Package)
+	dpkg-deb --field "$1" >"$root/var/lib/dpkg/status.d/$name"
+	mkdir -p "$root/usr/share/doc/$name"
+	cp "$2/usr/share/doc/$name/copyright" "$root/usr/share/doc/$name/"
 }
 
 # certificates: the authorities that Debian trusts.

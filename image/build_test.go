@@ -215,6 +215,15 @@ func TestBuildRefuses(t *testing.T) {
 		"a tool of another architecture": {func(t *testing.T, dir string) {
 			writeFile(t, filepath.Join(dir, "etc/tool"), fakeProgram(t, elf.EM_X86_64, "v1", ""), 0o755)
 		}, "etc/tool: is for EM_X86_64 (ELFCLASS64), not for arm64"},
+		"a library that needs another": {func(t *testing.T, dir string) {
+			writeLibraries(t, dir, "usr/lib/aarch64-linux-gnu")
+			if err := os.Remove(filepath.Join(dir, "usr/lib/aarch64-linux-gnu/libneeded.so.1.2")); err != nil {
+				t.Fatal(err)
+			}
+		}, "usr/lib/aarch64-linux-gnu/libfirst.so.1: needs the library libneeded.so.1, which the image does not hold"},
+		"a library in a folder of another architecture": {func(t *testing.T, dir string) {
+			writeLibraries(t, dir, "usr/lib/x86_64-linux-gnu")
+		}, "usr/lib/x86_64-linux-gnu/libfirst.so.1: needs the library libneeded.so.1, which the image does not hold"},
 		"a fifo": {func(t *testing.T, dir string) {
 			if err := syscall.Mkfifo(filepath.Join(dir, "etc/pipe"), 0o644); err != nil {
 				t.Fatal(err)
@@ -238,6 +247,32 @@ func TestBuildRefuses(t *testing.T) {
 				t.Errorf("got error %q, want %q after the root's name, in one line", text, tt.want)
 			}
 		})
+	}
+}
+
+// writeLibraries writes a library that needs another, which is there under its
+// full version and as a link.
+func writeLibraries(t *testing.T, root, dir string) {
+	t.Helper()
+	dir = filepath.Join(root, dir)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(dir, "libfirst.so.1"), fakeLibrary(t, elf.EM_AARCH64, "libneeded.so.1"), 0o644)
+	writeFile(t, filepath.Join(dir, "libneeded.so.1.2"), nil, 0o644)
+	if err := os.Symlink("libneeded.so.1.2", filepath.Join(dir, "libneeded.so.1")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBuildLibraries packs libraries in each folder where the loader finds them.
+func TestBuildLibraries(t *testing.T) {
+	for _, dir := range []string{"lib/aarch64-linux-gnu", "usr/lib/aarch64-linux-gnu", "lib", "usr/lib"} {
+		roots := makeRoots(t)
+		writeLibraries(t, roots[1].Dir, dir)
+		if _, err := Build(testSpec, roots, Options{}); err != nil {
+			t.Errorf("%s: %v", dir, err)
+		}
 	}
 }
 

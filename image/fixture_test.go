@@ -80,6 +80,35 @@ func fakeProgram(t *testing.T, machine elf.Machine, version, interpreter string)
 	return out.Bytes()
 }
 
+// fakeLibrary returns an ELF file with nothing in it but the name of a library that
+// it needs.
+func fakeLibrary(t *testing.T, machine elf.Machine, needed string) []byte {
+	t.Helper()
+	const sections, size = 64, 64
+	names := append(append([]byte{0}, needed...), 0)
+	var out bytes.Buffer
+	h := elf.Header64{
+		Type: uint16(elf.ET_DYN), Machine: uint16(machine), Version: 1, Ehsize: 64,
+		Shoff: sections, Shentsize: size, Shnum: 3, Shstrndx: 1,
+	}
+	copy(h.Ident[:], elf.ELFMAG+"\x02\x01\x01") // 64 bits, little-endian, version 1
+	start := uint64(sections + 3*size)
+	for _, v := range []any{
+		h,
+		elf.Section64{},
+		elf.Section64{Type: uint32(elf.SHT_STRTAB), Off: start, Size: uint64(len(names))},
+		elf.Section64{Type: uint32(elf.SHT_DYNAMIC), Off: start + uint64(len(names)), Size: 32, Link: 1, Entsize: 16},
+		names,
+		elf.Dyn64{Tag: int64(elf.DT_NEEDED), Val: 1},
+		elf.Dyn64{Tag: int64(elf.DT_NULL)},
+	} {
+		if err := binary.Write(&out, binary.LittleEndian, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.Bytes()
+}
+
 // makeRoot fills a new directory with a small root file system.
 func makeRoot(t *testing.T, program []byte) string {
 	t.Helper()

@@ -7,16 +7,20 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"runtime/debug"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
-// machines names the ELF machine of each architecture that images are made for.
-var machines = map[string]elf.Machine{
-	"amd64": elf.EM_X86_64,
-	"arm64": elf.EM_AARCH64,
+// architectures are those that images are made for.
+var architectures = map[string]struct {
+	machine elf.Machine
+	triplet string // names the folders of Debian's libraries
+}{
+	"amd64": {elf.EM_X86_64, "x86_64-linux-gnu"},
+	"arm64": {elf.EM_AARCH64, "aarch64-linux-gnu"},
 }
 
 // checkProgram says why the program cannot be started, if it cannot.
@@ -38,50 +42,92 @@ func checkProgram(entries []entry, program string) error {
 }
 
 // checkBinaries says which ELF file would not start on the platform: one of
-// another architecture, or one whose dynamic loader the image lacks.
+// another architecture, or one whose dynamic loader or a shared library of
+// which the image lacks.
 func checkBinaries(entries []entry, p v1.Platform) error {
 	for _, e := range entries {
 		if !isELF(e.data) {
 			continue
 		}
-		interpreter, err := checkELF(e.data, p)
+		needs, err := checkELF(e.data, p)
 		if err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)
 		}
-		if interpreter != "" && find(entries, rel(interpreter)) == nil {
-			return fmt.Errorf("%s: needs the dynamic loader %s, which the image does not hold", e.name, interpreter)
+		if err := needs.check(entries, architectures[p.Architecture].triplet); err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
 		}
 	}
 	return nil
 }
 
+// needs is what an ELF file asks for to be started or loaded.
+type needs struct {
+	interpreter string // the dynamic loader, an absolute path
+	libraries   []string
+}
+
+func (n needs) check(entries []entry, triplet string) error {
+	if n.interpreter != "" && find(entries, rel(n.interpreter)) == nil {
+		return fmt.Errorf("needs the dynamic loader %s, which the image does not hold", n.interpreter)
+	}
+	for _, library := range n.libraries {
+		if !hasLibrary(entries, triplet, library) {
+			return fmt.Errorf("needs the library %s, which the image does not hold", library)
+		}
+	}
+	return nil
+}
+
+// hasLibrary looks where Debian's dynamic loader does without a cache: images have
+// none, since ldconfig would have to run on their architecture.
+func hasLibrary(entries []entry, triplet, name string) bool {
+	for _, dir := range []string{"lib/" + triplet, "usr/lib/" + triplet, "lib", "usr/lib"} {
+		e := find(entries, dir+"/"+name)
+		if e != nil && e.mode&fs.ModeSymlink != 0 {
+			e = find(entries, path.Join(dir, e.target)) // of one file by its versions
+		}
+		if e != nil {
+			return true
+		}
+	}
+	return false
+}
+
 func isELF(data []byte) bool { return bytes.HasPrefix(data, []byte(elf.ELFMAG)) }
 
-// checkELF checks that data is for the platform and returns the dynamic
-// loader that it asks for, if any.
-func checkELF(data []byte, p v1.Platform) (interpreter string, err error) {
-	want, ok := machines[p.Architecture]
+// checkELF checks that data is for the platform and returns what it needs.
+func checkELF(data []byte, p v1.Platform) (needs, error) {
+	want, ok := architectures[p.Architecture]
 	if !ok {
-		return "", fmt.Errorf("no image can be made for architecture %q", p.Architecture)
+		return needs{}, fmt.Errorf("no image can be made for architecture %q", p.Architecture)
 	}
 	f, err := elf.NewFile(bytes.NewReader(data))
 	if err != nil {
-		return "", fmt.Errorf("damaged ELF file: %w", err)
+		return needs{}, fmt.Errorf("damaged ELF file: %w", err)
 	}
-	if f.Machine != want || f.Class != elf.ELFCLASS64 {
-		return "", fmt.Errorf("is for %v (%v), not for %s", f.Machine, f.Class, p.Architecture)
+	if f.Machine != want.machine || f.Class != elf.ELFCLASS64 {
+		return needs{}, fmt.Errorf("is for %v (%v), not for %s", f.Machine, f.Class, p.Architecture)
 	}
+	n, err := readNeeds(f)
+	if err != nil {
+		return needs{}, fmt.Errorf("damaged ELF file: %w", err)
+	}
+	return n, nil
+}
+
+func readNeeds(f *elf.File) (n needs, err error) {
 	for _, s := range f.Progs {
 		if s.Type != elf.PT_INTERP {
 			continue
 		}
 		var b bytes.Buffer
 		if _, err := b.ReadFrom(s.Open()); err != nil {
-			return "", fmt.Errorf("damaged ELF file: %w", err)
+			return n, err
 		}
-		return strings.TrimRight(b.String(), "\x00"), nil
+		n.interpreter = strings.TrimRight(b.String(), "\x00")
 	}
-	return "", nil
+	n.libraries, err = f.ImportedLibraries()
+	return n, err
 }
 
 // version returns the version, without its leading v, that the Go program's

@@ -121,7 +121,8 @@ image() {
 	cat "$stage/written"
 }
 
-if [ ! -d "$debs" ] || [ -n "${REFRESH:-}" ]; then
+# A cache without git was filled before the builder had it.
+if [ ! -d "$debs/amd64/git" ] || [ -n "${REFRESH:-}" ]; then
 	say "fetching Debian packages"
 	# shellcheck disable=SC2086 # an argument for each architecture
 	deploy/packages.sh "$stage/debs" $arches
