@@ -23,15 +23,28 @@ import (
 
 // containerfile is one image that has a Containerfile, too.
 type containerfile struct {
-	name    string // of its folders, here and below deploy/
-	module  string // whose version it has
-	program string // where in the image
-	prefix  string // of what the program says before its version
+	name     string   // of its folder below deploy/
+	goMod    string   // the folder of the go.mod with its version
+	module   string   // whose version it has
+	program  string   // where in the image
+	prefix   string   // of what the program says before its version
+	fileCaps string   // of the program, if any
+	parts    []string // of the build context, which rootfs.sh takes after APPLETS
 }
 
 var containerfiles = []containerfile{
-	{name: "caddy", module: "github.com/caddyserver/caddy/v2", program: "usr/bin/caddy", prefix: "v"},
-	{name: "coredns", module: "github.com/coredns/coredns", program: "coredns", prefix: "CoreDNS-"},
+	{
+		name: "caddy", goMod: "caddy", module: "github.com/caddyserver/caddy/v2",
+		program: "usr/bin/caddy", prefix: "v", fileCaps: "cap_net_bind_service=p",
+	},
+	{
+		name: "coredns", goMod: "coredns", module: "github.com/coredns/coredns",
+		program: "coredns", prefix: "CoreDNS-", fileCaps: "cap_net_bind_service=p",
+	},
+	{
+		name: "caddy-builder", goMod: "tools", module: "github.com/caddyserver/xcaddy",
+		program: "usr/bin/xcaddy", prefix: "v", parts: []string{"toolchain", "capwise"},
+	},
 }
 
 // dir is what the image consists of.
@@ -71,7 +84,7 @@ func (c containerfile) compare(t *testing.T) {
 		t.Errorf("files (-capwise-image +Containerfile):\n%s", diff)
 	}
 	for name, file := range wantFiles {
-		if has := strings.Contains(file, "capability="); has != (name == c.program) {
+		if has := strings.Contains(file, "capability="); has != (name == c.program && c.fileCaps != "") {
 			t.Errorf("%s: has a capability: %v", name, has)
 		}
 	}
@@ -81,9 +94,9 @@ func (c containerfile) compare(t *testing.T) {
 // read it from the program, in step with the one that is built.
 func TestContainerfileVersion(t *testing.T) {
 	for _, c := range containerfiles {
-		want := firstMatch(t, "../"+c.name+"/go.mod", `(?m)^(?:require)?\s*`+regexp.QuoteMeta(c.module)+` v(\S+)`)
+		want := firstMatch(t, "../"+c.goMod+"/go.mod", `(?m)^(?:require)?\s*`+regexp.QuoteMeta(c.module)+` v(\S+)`)
 		if got := c.version(t); got != want {
-			t.Errorf("%s/Containerfile is for version %s, but %s/go.mod has %s", c.dir(), got, c.name, want)
+			t.Errorf("%s/Containerfile is for version %s, but %s/go.mod has %s", c.dir(), got, c.goMod, want)
 		}
 	}
 }
@@ -116,20 +129,29 @@ func command(t *testing.T, dir string, env []string, name string, args ...string
 }
 
 // makeContext makes a build context with what the Containerfile needs of the
-// repository, Debian's packages in packages/ and a program that claims to be
-// the version that the Containerfile is for.
+// repository, Debian's packages in packages/, a program that claims to be the
+// version that the Containerfile is for, and files in the place of a Go toolchain
+// and of capwise.
 func (c containerfile) makeContext(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	command(t, "", nil, "cp", "-R", "../deploy", dir)
 	packages := filepath.Join(dir, "packages")
-	if cached := "../.cache/debs/" + runtime.GOARCH; isDir(cached) {
+	if cached := "../.cache/debs/" + runtime.GOARCH; isDir(cached + "/git") {
 		command(t, "", nil, "cp", "-R", cached, packages)
 	} else {
 		command(t, "", nil, "../deploy/packages.sh", dir+"/fetched", runtime.GOARCH)
 		command(t, "", nil, "mv", filepath.Join(dir, "fetched", runtime.GOARCH), packages)
 	}
 	c.makeStandIn(t, filepath.Join(dir, "program"))
+	for _, name := range []string{"bin/go", "pkg/tool/linux/compile", "src/fmt/print.go", "src/fmt/fmt_test.go"} {
+		path := filepath.Join(dir, "toolchain", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, path, []byte(name), 0o644)
+	}
+	writeFile(t, filepath.Join(dir, "capwise"), []byte("capwise"), 0o644)
 	return dir
 }
 
@@ -191,10 +213,16 @@ func (c containerfile) runBuildah(t *testing.T, context string) v1.Image {
 	writeFile(t, filepath.Join(base, "Containerfile"), []byte(
 		"FROM scratch\nCOPY . /\nENV PATH=/usr/sbin:/usr/bin\n"), 0o644)
 	buildah("bud", "--quiet", "--tag", "localhost/base:1", base)
-	buildah("bud", "--quiet", "--isolation", "chroot", "--pull-never", "--identity-label=false",
-		"--volume", "/usr:/usr:ro", "--file", "deploy/"+c.name+"/Containerfile", "--tag", "localhost/image:1",
+	bud := []string{
+		"bud", "--quiet", "--isolation", "chroot", "--pull-never", "--identity-label=false",
+		"--volume", "/usr:/usr:ro", "--file", "deploy/" + c.name + "/Containerfile", "--tag", "localhost/image:1",
 		"--build-arg", "BUILD_IMAGE=localhost/base:1",
-		"--build-arg", "PROGRAM=program", "--build-arg", "PACKAGES=packages", context)
+		"--build-arg", "PROGRAM=program", "--build-arg", "PACKAGES=packages",
+	}
+	for _, part := range c.parts {
+		bud = append(bud, "--build-arg", strings.ToUpper(part)+"="+part)
+	}
+	buildah(append(bud, context)...)
 	out := filepath.Join(t.TempDir(), "layout")
 	buildah("push", "--quiet", "localhost/image:1", "oci:"+out+":1")
 	return onlyImage(t, out)
@@ -226,7 +254,7 @@ func onlyImage(t *testing.T, dir string) v1.Image {
 func (c containerfile) packContext(t *testing.T, context string) v1.Image {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "root")
-	command(t, context, nil, "deploy/"+c.name+"/rootfs.sh", "packages", root)
+	command(t, context, nil, "deploy/"+c.name+"/rootfs.sh", append([]string{"packages", root, ""}, c.parts...)...)
 	command(t, context, nil, "install", "-m", "0755", "program", filepath.Join(root, c.program))
 	f, err := os.Open(c.dir() + "/image.json")
 	if err != nil {
@@ -238,7 +266,11 @@ func (c containerfile) packContext(t *testing.T, context string) v1.Image {
 		t.Fatal(err)
 	}
 	platform := v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
-	set, err := Build(spec, []Root{{platform, root}}, testOptions(t, "cap_net_bind_service=p"))
+	options := Options{}
+	if c.fileCaps != "" {
+		options = testOptions(t, c.fileCaps)
+	}
+	set, err := Build(spec, []Root{{platform, root}}, options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,15 +1,12 @@
 #!/bin/sh
-# rootfs.sh PACKAGES ROOT [APPLETS]
+# rootfs.sh PACKAGES ROOT [APPLETS [TOOLCHAIN [CAPWISE]]]
 #
 # Makes the root file system of the caddy-builder image in the new directory ROOT:
-# Debian packages (*.deb, one architecture) from the directory PACKAGES, the Go
+# Debian packages (*.deb, one architecture) from the directory PACKAGES, a Go
 # toolchain and capwise. Everything is there then but xcaddy. APPLETS is as for the
-# caddy image.
-#
-# TOOLCHAIN  the directory of a Go toolchain for that architecture; if unset, that
-#            of the Go that runs here, from the module proxy, checked by its
-#            checksum database
-# CAPWISE    the command line to put in, made from this checkout if unset
+# caddy image. TOOLCHAIN is the directory of a toolchain for that architecture;
+# without it it is that of the Go that runs here, from the module proxy, checked by
+# its checksum database. CAPWISE is the program; without it it is built.
 here=$(dirname "$0")
 # shellcheck source-path=SCRIPTDIR source=../rootfs.sh
 . "$here/../rootfs.sh"
@@ -47,7 +44,7 @@ busybox "${3:-}"
 git
 
 arch=$(dpkg-deb --field "$packages"/busybox-static_*.deb Architecture)
-toolchain=${TOOLCHAIN:-$(go mod download -json "golang.org/toolchain@v0.0.1-$(go env GOVERSION).linux-$arch" |
+toolchain=${4:-$(go mod download -json "golang.org/toolchain@v0.0.1-$(go env GOVERSION).linux-$arch" |
 	sed -n 's/^.*"Dir": "\(.*\)",$/\1/p')}
 [ -n "$toolchain" ] || die "no Go toolchain for $arch"
 # What only Go's own tests need is left out, which holds programs of other
@@ -55,8 +52,8 @@ toolchain=${TOOLCHAIN:-$(go mod download -json "golang.org/toolchain@v0.0.1-$(go
 mkdir "$root/usr/local/go"
 tar -c -C "$toolchain" --exclude=testdata --exclude='*_test.go' --exclude='*.syso' --exclude=./test --exclude=./api --exclude=./doc . |
 	tar -x -C "$root/usr/local/go" --no-same-permissions --no-same-owner
-if [ -n "${CAPWISE:-}" ]; then
-	cp "$CAPWISE" "$root/usr/bin/capwise"
+if [ -n "${5:-}" ]; then
+	cp "$5" "$root/usr/bin/capwise"
 else
 	GOOS=linux GOARCH=$arch "$here/../../scripts/capwise.sh" "$root/usr/bin/capwise"
 fi
