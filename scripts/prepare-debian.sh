@@ -30,6 +30,7 @@ needs=(
 	"systemd /lib/systemd/systemd"
 	"dbus dbus-daemon" # systemd-run --wait talks to the bus
 	"curl curl"
+	"git git" # serves a repository to what is built
 	"bind9-dnsutils dig" # a client for DNS over udp, tcp, TLS and HTTPS
 	"tini tini" # launchers are started through it, and compared with it
 	"dumb-init dumb-init"

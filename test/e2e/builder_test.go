@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"encoding/pem"
 	"errors"
 	"net"
 	"net/http"
+	"net/http/cgi"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,8 +27,9 @@ var builderImage = sync.OnceValues(func() (*program.Program, error) {
 	return program.FromArchive("caddy-builder", archive, "/usr/bin/xcaddy", "")
 })
 
-// TestBuilder builds a Caddy of an older version with a plugin, by a Containerfile
-// in two stages, and starts it with everything dropped. Whether the capability
+// TestBuilder builds a Caddy of an older version with a plugin that no proxy has, by
+// a Containerfile in two stages, and starts it with everything dropped. The plugin
+// is in a git repository behind https, as private ones are. Whether the capability
 // gets from one stage to the other is the builder's affair: Docker's of before
 // BuildKit loses it.
 func TestBuilder(t *testing.T) {
@@ -35,12 +39,16 @@ func TestBuilder(t *testing.T) {
 	}{{docker, false}, {podmanRunc, true}} {
 		r := tc.runtime
 		t.Run(r.Name(), func(t *testing.T) {
-			results.report(t, "caddy-builder: a Caddy 2.10.2 with a plugin, in two stages", r.Name())
-			need(t, append([]string{capwiseBinary()}, r.needs...)...)
+			results.report(t, "caddy-builder: a Caddy 2.10.2 with a plugin from a git repository, in two stages", r.Name())
+			need(t, append([]string{capwiseBinary(), "git"}, r.needs...)...)
 			r.ready(t, get(t, builderImage))
 			r.ready(t, get(t, caddyPermitted))
 			builder := r.Engine.(engine.Builder)
-			if err := builder.Build(containerfile(t), withPlugin, "GOPROXY="+serveModules(t), "GOSUMDB=off"); err != nil {
+			context := containerfile(t)
+			repositories, commit := serveRepository(t, context)
+			err := builder.Build(context, withPlugin,
+				"GOPROXY="+serveModules(t), "GOSUMDB=off", "REPOSITORIES="+repositories, "COMMIT="+commit)
+			if err != nil {
 				t.Fatal(err)
 			}
 			archive := filepath.Join(t.TempDir(), "image.tar")
@@ -72,6 +80,39 @@ func containerfile(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return filepath.Join(dir, "context")
+}
+
+// serveRepository serves the folder plugin of the build context as the repository
+// plugin.git and returns the address above it and the commit. The context gets the
+// certificate of the server.
+func serveRepository(t *testing.T, context string) (url, commit string) {
+	t.Helper()
+	dir := t.TempDir()
+	repository := filepath.Join(dir, "plugin.git")
+	if err := os.Rename(filepath.Join(context, "plugin"), repository); err != nil {
+		t.Fatal(err)
+	}
+	git := func(args ...string) string {
+		t.Helper()
+		out, err := exec.Command("git", append([]string{"-C", repository}, args...)...).CombinedOutput()
+		if err != nil {
+			t.Fatalf("git %v: %v: %s", args, err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	git("init", "--quiet")
+	git("add", ".")
+	git("-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "--quiet", "--message=A plugin")
+	server := httptest.NewTLSServer(&cgi.Handler{
+		Path: filepath.Join(git("--exec-path"), "git-http-backend"),
+		Env:  []string{"GIT_PROJECT_ROOT=" + dir, "GIT_HTTP_EXPORT_ALL=1"},
+	})
+	t.Cleanup(server.Close)
+	authority := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(filepath.Join(context, "authority.pem"), authority, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return server.URL, git("rev-parse", "HEAD")
 }
 
 // serveModules serves what this machine has downloaded, as a module proxy: tests

@@ -1,4 +1,4 @@
-module example.com/plugin
+module example.com/private/plugin.git
 
 go 1.25
 
