@@ -13,7 +13,7 @@ help:
 	@echo 'make test-kernel-qemu   the law against Debian 12 and its kernel 6.1, in QEMU'
 	@echo 'make lint     formatting, linters, vulnerabilities'
 	@echo 'make bench    speed beside the peers (root)'
-	@echo 'make images   the images caddy and coredns in dist/, without Docker and without root'
+	@echo 'make images   the images caddy, coredns and caddy-builder in dist/, without Docker and without root'
 	@echo 'make clean    remove what these made'
 
 run: caddy
