@@ -2,6 +2,7 @@ package capwise_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"runtime"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/capwise/capwise"
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/internal/kerneltest"
+	"github.com/capwise/capwise/internal/need"
 )
 
 // cannotLowerRole makes the second capset(2), the lowering, fail.
@@ -95,6 +97,25 @@ func TestDo(t *testing.T) {
 		if r.Err != "" {
 			t.Errorf("%s: Do: %s", name, r.Err)
 		}
+	}
+}
+
+// doVsockRole binds a port of an address family that package net does not know, as
+// it is, and in Do.
+func doVsockRole([]string) any {
+	const port = 701
+	if err := kerneltest.BindVsock(port); !errors.Is(err, syscall.EACCES) {
+		return report{Err: fmt.Sprint("not in Do: ", err)}
+	}
+	return reportOf(capwise.Do(capset.NetBindService, capwise.Require, func() error { return kerneltest.BindVsock(port) }))
+}
+
+func TestDoVsock(t *testing.T) {
+	need.Vsock(t)
+	var r report
+	kerneltest.Child{FileCaps: bindService}.Run(t, "do-vsock", &r)
+	if r.Err != "" || r.Left != 0 {
+		t.Errorf("got %+v, want no error and no thread with a capability", r)
 	}
 }
 

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 		"cannot-lower":  cannotLowerRole,
 		"refused":       refusedRole,
 		"do":            doRole,
+		"do-vsock":      doVsockRole,
 		"own-network":   ownNetworkRole,
 		"control-caps":  controlRole,
 		"given-up":      givenUpRole,

@@ -21,6 +21,10 @@ func (e *edits) replace(fset *token.FileSet, n ast.Node, text string) {
 	*e = append(*e, edit{fset.Position(n.Pos()).Offset, fset.Position(n.End()).Offset, text})
 }
 
+func (e *edits) cut(fset *token.FileSet, from, to token.Pos) {
+	*e = append(*e, edit{fset.Position(from).Offset, fset.Position(to).Offset, ""})
+}
+
 func (e *edits) insert(fset *token.FileSet, at token.Pos, text string) {
 	offset := fset.Position(at).Offset
 	*e = append(*e, edit{offset, offset, text})

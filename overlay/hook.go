@@ -122,26 +122,75 @@ var hooks = []hook{
 // and golang.org/x/sys/unix have a function in assembly.
 var socketcallArches = []string{"386", "s390x"}
 
-// hookSyscall lets Syscall, through which syscall.Bind and unix.Bind of
-// golang.org/x/sys go, call Rebind where a bind is refused.
+// hookSyscall lets the functions for system calls call Rebind where a bind is
+// refused. syscall.Bind and unix.Bind of golang.org/x/sys go through Syscall; the
+// others are for who makes the call by its number. RawSyscall6 stays: the first
+// two call it while the runtime takes their goroutine to be in the kernel, and
+// Rebind itself does.
 func hookSyscall(h *hooked, arch string) error {
-	f, err := h.function("", "Syscall", "trap", "a1", "a2", "a3")
+	call := "if err == EACCES && trap == SYS_BIND { return capwiseRebind(a1, unsafe.Pointer(a2), a3) }; "
+	if slices.Contains(socketcallArches, arch) {
+		call = "if err == EACCES { if trap == capwiseSysDirectBind { return capwiseRebind(a1, unsafe.Pointer(a2), a3) }; " +
+			"if trap == SYS_SOCKETCALL && a1 == capwiseSysBind { return capwiseRebindArgs(unsafe.Pointer(a2)) } }; "
+	}
+	for name, params := range map[string][]string{
+		"Syscall":  {"trap", "a1", "a2", "a3"},
+		"Syscall6": {"trap", "a1", "a2", "a3", "a4", "a5", "a6"},
+	} {
+		f, err := h.syscallFunction(name, params)
+		if err != nil {
+			return err
+		}
+		last, err := h.lastReturn(f, "")
+		if err != nil {
+			return err
+		}
+		h.edits.insert(h.fset, last.Pos(), call)
+	}
+	f, err := h.syscallFunction("RawSyscall", []string{"trap", "a1", "a2", "a3"})
 	if err != nil {
 		return err
+	}
+	last := onlyReturns(f, "RawSyscall6")
+	if last == nil {
+		return h.unlike(f, "func RawSyscall to be \"return RawSyscall6(...)\"")
+	}
+	h.edits.insert(h.fset, last.Pos(), "r1, r2, err = ")
+	h.edits.cut(h.fset, last.Pos(), last.Results[0].Pos())
+	h.edits.insert(h.fset, last.End(), "; "+call+"return")
+	return nil
+}
+
+// syscallFunction finds a function with the results of Syscall.
+func (h *hooked) syscallFunction(name string, params []string) (*ast.FuncDecl, error) {
+	f, err := h.function("", name, params...)
+	if err != nil {
+		return nil, err
 	}
 	if got := namesOf(f.Type.Results); !slices.Equal(got, []string{"r1", "r2", "err"}) {
-		return h.unlike(f, "func Syscall with the results r1, r2, err")
+		return nil, h.unlike(f, "func %s with the results r1, r2, err", name)
 	}
-	last, err := h.lastReturn(f, "")
-	if err != nil {
-		return err
+	return f, nil
+}
+
+// onlyReturns returns the one statement of a function, which returns what another
+// function does; nil if it is not like that.
+func onlyReturns(f *ast.FuncDecl, called string) *ast.ReturnStmt {
+	if f.Body == nil || len(f.Body.List) != 1 {
+		return nil
 	}
-	call := "trap == SYS_BIND { return capwiseRebind(a1, unsafe.Pointer(a2), a3) }; "
-	if slices.Contains(socketcallArches, arch) {
-		call = "trap == SYS_SOCKETCALL && a1 == capwiseSysBind { return capwiseRebindArgs(unsafe.Pointer(a2)) }; "
+	r, ok := f.Body.List[0].(*ast.ReturnStmt)
+	if !ok || len(r.Results) != 1 {
+		return nil
 	}
-	h.edits.insert(h.fset, last.Pos(), "if err == EACCES && "+call)
-	return nil
+	c, ok := r.Results[0].(*ast.CallExpr)
+	if !ok {
+		return nil
+	}
+	if id, ok := c.Fun.(*ast.Ident); !ok || id.Name != called {
+		return nil
+	}
+	return r
 }
 
 // hookSocketcall puts a function in Go before the one in assembly, which gets

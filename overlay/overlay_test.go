@@ -95,9 +95,14 @@ func TestStandardLibrary(t *testing.T) {
 	runGo(t, nil, "test", "-short", "-overlay="+writeOverlay(t, runtime.GOARCH), "net", "syscall", "os")
 }
 
-// TestArchitectures compiles what is injected for each of Linux's.
+// TestArchitectures builds a program with what is injected for each of Linux's. The
+// linker finds out whether stacks suffice where they must not grow.
 func TestArchitectures(t *testing.T) {
 	goroot(t)
+	main := filepath.Join(t.TempDir(), "main.go")
+	if err := write(main, []byte("package main\n\nimport \"net\"\n\nfunc main() { net.Listen(\"tcp\", \":80\") }\n")); err != nil {
+		t.Fatal(err)
+	}
 	var arches []string
 	for platform := range strings.FieldsSeq(runGo(t, nil, "tool", "dist", "list")) {
 		if arch, ok := strings.CutPrefix(platform, "linux/"); ok {
@@ -109,7 +114,7 @@ func TestArchitectures(t *testing.T) {
 	}
 	for _, arch := range arches {
 		t.Run(arch, func(t *testing.T) {
-			runGo(t, []string{"GOARCH=" + arch, "CGO_ENABLED=0"}, "build", "-overlay="+writeOverlay(t, arch), "net")
+			runGo(t, []string{"GOARCH=" + arch, "CGO_ENABLED=0"}, "build", "-o=/dev/null", "-overlay="+writeOverlay(t, arch), main)
 		})
 	}
 }
@@ -132,6 +137,8 @@ func TestLayout(t *testing.T) {
 		{"syscall/syscall_linux.go", "func Syscall(trap, a1, a2, a3 uintptr)", "func Syscall(nr, a1, a2, a3 uintptr)", ": want func Syscall with the parameters trap, a1, a2, a3, not nr, a1, a2, a3"},
 		{"syscall/syscall_linux.go", "func Syscall(trap", "func Call(trap", "syscall_linux.go: want func Syscall:"},
 		{"syscall/syscall_linux.go", "\truntime_exitsyscall()\n\treturn\n", "\truntime_exitsyscall()\n\treturn r1, r2, err\n", `: want func Syscall to end with "return"`},
+		{"syscall/syscall_linux.go", "\treturn RawSyscall6(trap, a1, a2, a3, 0, 0, 0)\n", "\tr1, r2, err = RawSyscall6(trap, a1, a2, a3, 0, 0, 0)\n\treturn\n", `: want func RawSyscall to be "return RawSyscall6(...)"`},
+		{"syscall/syscall_linux.go", "func Syscall6(trap", "func Call6(trap", "syscall_linux.go: want func Syscall6:"},
 		{"runtime/proc.go", "\tgoenvs()\n", "", ": want func schedinit to call goenvs"},
 		{"runtime/os_linux.go", `"internal/runtime/syscall/linux"`, `"internal/linux"`, ": want an import of internal/runtime/syscall"},
 		{"net/sock_posix.go", "if err = syscall.Bind(fd.pfd.Sysfd, lsa); err != nil {\n\t\treturn os.NewSyscallError(\"bind\", err)\n\t}\n\tif err = listenFunc", "if err = bindFunc(fd.pfd.Sysfd, lsa); err != nil {\n\t\treturn os.NewSyscallError(\"bind\", err)\n\t}\n\tif err = listenFunc", ": want func listenStream to have one statement"},

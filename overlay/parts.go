@@ -27,6 +27,10 @@ const socketcallAdapter = `package syscall
 
 import "unsafe"
 
+// capwiseSysDirectBind is bind(2) itself, which there is since Linux 4.3. This
+// package has no name for it, but golang.org/x/sys does.
+const capwiseSysDirectBind = 361
+
 //go:uintptrkeepalive
 //go:nosplit
 //go:linkname socketcall

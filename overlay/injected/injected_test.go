@@ -20,13 +20,14 @@ import (
 	"github.com/capwise/capwise/cred"
 	"github.com/capwise/capwise/diagnose"
 	"github.com/capwise/capwise/internal/kerneltest"
+	"github.com/capwise/capwise/internal/need"
 )
 
 const bindService = "cap_net_bind_service=p"
 
 func TestMain(m *testing.M) {
 	kerneltest.Main(m, map[string]func([]string) any{
-		"listen": listenRole, "many": manyRole, "call": callRole, "stack": stackRole, "start": startRole,
+		"listen": listenRole, "many": manyRole, "call": callRole, "stack": stackRole, "vsock": vsockRole, "start": startRole,
 		"lowering": loweringRole, "cannot-lower": cannotLowerRole, "given-up": givenUpRole, "refused": refusedRole, "shrinking": shrinkingRole, "filtered": filteredRole, "nothing": nothingRole,
 	})
 }
@@ -214,13 +215,14 @@ func TestMany(t *testing.T) {
 	}
 }
 
-// callRole binds by the system call itself; the error is the number, as ever.
-func callRole([]string) any {
+// callRole binds by a function of package syscall; the error is the number, as
+// ever.
+func callRole(args []string) any {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM, 0)
 	if err != nil {
 		return report{Err: err.Error()}
 	}
-	err = syscall.Bind(fd, &syscall.SockaddrInet4{Port: 80})
+	err = kerneltest.Bind(args[0], fd, 80)
 	r := reportOf(err, 80)
 	r.Call = err == syscall.EACCES
 	r.OSPermission = os.IsPermission(err)
@@ -228,34 +230,36 @@ func callRole([]string) any {
 }
 
 func TestCall(t *testing.T) {
-	var r report
-	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "call", &r)
-	if r.Err != "" || r.Left != 0 {
-		t.Errorf("got %+v, want no error and no thread with a capability", r)
-	}
-	kerneltest.Child{PortStart: 1024}.Run(t, "call", &r)
-	if r.Err != "permission denied" || !r.Call || !r.OSPermission {
-		t.Errorf("got %+v, want EACCES itself", r)
+	for _, way := range kerneltest.BindWays {
+		var r report
+		kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "call", &r, way)
+		if r.Err != "" || r.Left != 0 {
+			t.Errorf("%s: got %+v, want no error and no thread with a capability", way, r)
+		}
+		kerneltest.Child{PortStart: 1024}.Run(t, "call", &r, way)
+		if r.Err != "permission denied" || !r.Call || !r.OSPermission {
+			t.Errorf("%s: got %+v, want EACCES itself", way, r)
+		}
 	}
 }
 
 // stackRole binds an address on the stack, from goroutines whose stacks are
 // about to grow at each depth.
-func stackRole([]string) any {
+func stackRole(args []string) any {
 	var wg sync.WaitGroup
 	errs := make([]error, 120)
 	for depth := range errs {
-		wg.Go(func() { errs[depth] = deep(depth, 100+depth) })
+		wg.Go(func() { errs[depth] = deep(depth, args[0], 100+depth) })
 	}
 	wg.Wait()
 	return reportOf(errors.Join(errs...), 100)
 }
 
 //go:noinline
-func deep(depth, port int) error {
+func deep(depth int, way string, port int) error {
 	var room [64]byte
 	if depth > 0 {
-		err := deep(depth-1, port)
+		err := deep(depth-1, way, port)
 		room[depth%len(room)] = 1
 		return err
 	}
@@ -263,7 +267,7 @@ func deep(depth, port int) error {
 	if err != nil {
 		return err
 	}
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+	if err := kerneltest.Bind(way, fd, port); err != nil {
 		return err
 	}
 	bound, err := syscall.Getsockname(fd)
@@ -274,10 +278,28 @@ func deep(depth, port int) error {
 }
 
 func TestAddressOnStack(t *testing.T) {
+	for _, way := range kerneltest.BindWays {
+		var r report
+		kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "stack", &r, way)
+		if r.Err != "" || r.Left != 0 {
+			t.Errorf("%s: got %+v, want every port bound", way, r)
+		}
+	}
+}
+
+// vsockRole binds a port that is not one of IP.
+func vsockRole([]string) any { return reportOf(kerneltest.BindVsock(703), 703) }
+
+func TestVsock(t *testing.T) {
+	need.Vsock(t)
 	var r report
-	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "stack", &r)
+	kerneltest.Child{FileCaps: bindService}.Run(t, "vsock", &r)
 	if r.Err != "" || r.Left != 0 {
-		t.Errorf("got %+v, want every port bound", r)
+		t.Errorf("got %+v, want no error and no thread with a capability", r)
+	}
+	kerneltest.Child{}.Run(t, "vsock", &r)
+	if r.Err != "permission denied" {
+		t.Errorf("got %+v, want EACCES without the capability", r)
 	}
 }
 
