@@ -68,6 +68,9 @@ func newBuild() *cobra.Command {
 				}
 				err = s.Around(rest[1:])
 			default:
+				if late := gobuild.FlagOf(rest, "start", "no-setcap"); late != "" {
+					return fmt.Errorf("build: %s: want it before the flags of go build", late)
+				}
 				err = s.Run("build", rest)
 			}
 			var failed *exec.ExitError
@@ -97,7 +100,9 @@ func buildSettings(args []string) (*gobuild.Settings, []string, error) {
 			if s.Start != overlay.StartDemote && s.Start != overlay.StartKeep {
 				return nil, nil, fmt.Errorf("%s: want --start=demote or --start=keep", args[0])
 			}
-		case args[0] == "--no-setcap":
+		case name == "--no-setcap" && args[0] != name:
+			return nil, nil, fmt.Errorf("%s: want --no-setcap", args[0])
+		case name == "--no-setcap":
 			s.NoSetcap = true
 		case args[0] == "--help" || args[0] == "-h":
 			return nil, nil, errHelp

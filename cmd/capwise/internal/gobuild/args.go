@@ -61,6 +61,26 @@ func flag(arg string) (name, value string, hasValue bool) {
 	return strings.Cut(name, "=")
 }
 
+// split takes GOFLAGS apart as the go command does: quotes are around a flag and
+// its value.
+func split(s string) []string {
+	var fields []string
+	for {
+		if s = strings.TrimLeft(s, " \t\n\r"); s == "" {
+			return fields
+		}
+		end := " \t\n\r"
+		if s[0] == '"' || s[0] == '\'' {
+			s, end = s[1:], s[:1]
+		}
+		i := strings.IndexAny(s, end)
+		if i < 0 {
+			return append(fields, s)
+		}
+		fields, s = append(fields, s[:i]), s[i+1:]
+	}
+}
+
 // value returns the value of a flag among the others; the last one counts. That
 // of a boolean flag is "true".
 func (a *arguments) value(name string) string {
@@ -88,6 +108,17 @@ func (a *arguments) without(names ...string) []string {
 		name, _, _ := flag(arg)
 		return slices.Contains(names, name)
 	})
+}
+
+// FlagOf returns the first flag in the arguments of "go build" that has one of the
+// names, as it was given; "" if there is none.
+func FlagOf(args []string, names ...string) string {
+	for _, arg := range parse(args).flags {
+		if name, _, _ := flag(arg); slices.Contains(names, name) {
+			return arg
+		}
+	}
+	return ""
 }
 
 // line returns the arguments again, with another overlay.

@@ -27,6 +27,22 @@ func TestParse(t *testing.T) {
 	}
 }
 
+func TestSplit(t *testing.T) {
+	for goflags, want := range map[string][]string{
+		"":              nil,
+		" -a\t-b=c ":    {"-a", "-b=c"},
+		`'-a=b c' -d`:   {"-a=b c", "-d"},
+		`"-a=b 'c'"`:    {"-a=b 'c'"},
+		`-a='b c'`:      {"-a='b", "c'"},
+		`-a "-b c`:      {"-a", "-b c"}, // which the go command refuses
+		`'-a=b''-c' ""`: {"-a=b", "-c", ""},
+	} {
+		if got := split(goflags); !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", goflags, got, want)
+		}
+	}
+}
+
 func TestLine(t *testing.T) {
 	a := parse(strings.Fields("-C dir -o x -overlay mine.json -tags extra ./cmd"))
 	want := "build -C=dir -overlay=ours.json -o=x -tags extra ./cmd"

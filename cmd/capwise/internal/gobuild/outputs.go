@@ -53,7 +53,7 @@ func (b *build) programs() ([]string, error) {
 // list returns where the commands among the packages get installed, and how many
 // packages there are.
 func (b *build) list() (mains []string, packages int, err error) {
-	args := append([]string{"list", "-f", "{{.Name}}\t{{.ImportPath}}\t{{.Target}}"}, b.args.without("json", "n", "x", "v", "a", "work")...)
+	args := append([]string{"list", "-overlay=" + b.name, "-f", "{{.Name}}\t{{.ImportPath}}\t{{.Target}}"}, b.args.without("json", "n", "x", "v", "a", "work")...)
 	text, err := b.output(b.command(), append(args, b.args.rest...)...)
 	if err != nil {
 		return nil, 0, err
@@ -65,8 +65,11 @@ func (b *build) list() (mains []string, packages int, err error) {
 			continue
 		}
 		target := fields[2]
-		if fields[1] == "command-line-arguments" { // named after the first file
+		switch {
+		case fields[1] == "command-line-arguments": // named after the first file
 			target = strings.TrimSuffix(b.args.rest[0], ".go")
+		case target == "": // there is no folder to install it in
+			target = commandOf(fields[1])
 		}
 		mains = append(mains, target)
 	}
@@ -87,13 +90,18 @@ func (b *build) installedVersions() []string {
 	var out []string
 	for _, arg := range b.args.rest {
 		path, _, _ := strings.Cut(arg, "@")
-		name := pathpkg.Base(path)
-		if majorVersion.MatchString(name) {
-			name = pathpkg.Base(pathpkg.Dir(path))
-		}
-		out = append(out, filepath.Join(bin, name))
+		out = append(out, filepath.Join(bin, commandOf(path)))
 	}
 	return out
+}
+
+// commandOf returns the name of the command that a package is.
+func commandOf(path string) string {
+	name := pathpkg.Base(path)
+	if majorVersion.MatchString(name) {
+		name = pathpkg.Base(pathpkg.Dir(path))
+	}
+	return name
 }
 
 // majorVersion ends the path of a module from version 2 on; a command there is
@@ -129,10 +137,15 @@ func (b *build) program(name string) error {
 		return nil
 	}
 	caps := filecap.Caps{Revision: filecap.V2, Permitted: capset.Of(capset.NetBindService)}
+	if has, err := filecap.Get(name); err == nil && has == caps { // up to date, and so not written again
+		return nil
+	}
 	err := filecap.Set(name, caps)
 	switch {
 	case err == nil:
-	case slices.ContainsFunc([]error{syscall.EPERM, syscall.EACCES, syscall.EROFS, errors.ErrUnsupported}, func(e error) bool { return errors.Is(err, e) }):
+	case errors.Is(err, errors.ErrUnsupported):
+		fmt.Fprintf(os.Stderr, "capwise: %s is capability-aware, and its file system knows no capabilities of files. To let it bind low ports, put it elsewhere, then: sudo setcap %s FILE\n", name, caps.State())
+	case slices.ContainsFunc([]error{syscall.EPERM, syscall.EACCES, syscall.EROFS}, func(e error) bool { return errors.Is(err, e) }):
 		fmt.Fprintf(os.Stderr, "capwise: %s is capability-aware. To let it bind low ports: sudo setcap %s %s\n", name, caps.State(), name)
 	default:
 		return err

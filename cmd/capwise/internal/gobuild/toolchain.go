@@ -31,6 +31,8 @@ type build struct {
 	env goEnv
 	// extra is variables that the go command needs besides.
 	extra []string
+	// name is that of the overlay's file.
+	name string
 }
 
 func (s *Settings) newBuild(verb string, args []string) (*build, error) {
@@ -46,11 +48,7 @@ func (s *Settings) newBuild(verb string, args []string) (*build, error) {
 	if err := json.Unmarshal(text, &b.env); err != nil {
 		return nil, err
 	}
-	var flags []string
-	for field := range strings.FieldsSeq(b.env.GOFLAGS) {
-		flags = append(flags, strings.Trim(field, `"'`))
-	}
-	b.all = parse(append(flags, args...))
+	b.all = parse(append(split(b.env.GOFLAGS), args...))
 	return b, b.lateOverlay()
 }
 
@@ -93,7 +91,8 @@ func (b *build) overlay() (string, error) {
 		return "", err
 	}
 	t := overlay.Toolchain{GOROOT: b.env.GOROOT, GOARCH: b.env.GOARCH}
-	return t.Write(filepath.Join(b.env.GOCACHE, "capwise"), overlay.Options{Start: b.settings.Start, Replace: replace})
+	b.name, err = t.Write(filepath.Join(b.env.GOCACHE, "capwise"), overlay.Options{Start: b.settings.Start, Replace: replace})
+	return b.name, err
 }
 
 // reachable sees to it that the toolchain takes an overlay. What go.mod's
