@@ -43,7 +43,7 @@ var building = []string{"build", "install", "run", "test"}
 // Main takes over where this program is executed as the go command of [Around],
 // and does not return there. In any other process it does nothing.
 func Main() {
-	if filepath.Base(os.Args[0]) != "go" || os.Getenv(variable) == "" {
+	if filepath.Base(os.Args[0]) != "go" {
 		return
 	}
 	s, err := fromEnvironment()
@@ -69,9 +69,16 @@ func exitCode(err error) int {
 }
 
 func fromEnvironment() (*Settings, error) {
+	text := os.Getenv(variable)
+	if text == "" {
+		return nil, fmt.Errorf("started as go, without the environment variable %s, which a command of \"capwise build --\" must leave to its children", variable)
+	}
 	s := &Settings{}
-	if err := json.Unmarshal([]byte(os.Getenv(variable)), s); err != nil {
+	if err := json.Unmarshal([]byte(text), s); err != nil {
 		return nil, fmt.Errorf("environment variable %s: %w", variable, err)
+	}
+	if s.Go == "" {
+		return nil, fmt.Errorf("environment variable %s: it names no go command", variable)
 	}
 	return s, nil
 }
@@ -129,8 +136,11 @@ func (s *Settings) find() error {
 	}
 	if os.Getenv(variable) != "" { // inside of Around, whose go command comes first
 		around, err := fromEnvironment()
+		if err != nil {
+			return err
+		}
 		s.Go, s.Log = around.Go, around.Log
-		return err
+		return nil
 	}
 	path, err := exec.LookPath("go")
 	if err != nil {

@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/capwise/capwise/overlay"
@@ -41,6 +43,7 @@ func (s *Settings) newBuild(verb string, args []string) (*build, error) {
 	if b.dir, err = filepath.Abs(b.args.dir); err != nil {
 		return nil, err
 	}
+	b.extra = b.otherToolchain()
 	text, err := b.output(s.Go, "env", "-json", "GOROOT", "GOOS", "GOARCH", "GOHOSTOS", "GOHOSTARCH", "GOMODCACHE", "GOCACHE", "GOFLAGS", "GOBIN", "GOPATH")
 	if err != nil {
 		return nil, err
@@ -51,6 +54,28 @@ func (s *Settings) newBuild(verb string, args []string) (*build, error) {
 	b.all = parse(append(split(b.env.GOFLAGS), args...))
 	return b, b.lateOverlay()
 }
+
+// otherToolchain returns the variable for the toolchain that the module of
+// PACKAGE@VERSION asks for, which "go env" knows nothing of; none where the go
+// command at hand does. Where there is no such module, the go command says so later.
+func (b *build) otherToolchain() []string {
+	if b.verb != "install" && b.verb != "run" || len(b.args.rest) == 0 || !strings.Contains(b.args.rest[0], "@") {
+		return nil
+	}
+	var trace bytes.Buffer
+	c := exec.Command(b.settings.Go, slices.Concat([]string{b.verb, "-n"}, b.args.flags, b.args.rest)...)
+	c.Dir, c.Stderr, c.Env = b.dir, &trace, append(os.Environ(), "GODEBUG="+strings.TrimPrefix(os.Getenv("GODEBUG")+",toolchaintrace=1", ","))
+	_ = c.Run()
+	m := otherToolchain.FindSubmatch(trace.Bytes())
+	if m == nil {
+		return nil
+	}
+	return []string{"GOTOOLCHAIN=" + string(m[1])}
+}
+
+// otherToolchain is what the go command says of one that is not its own, with
+// GODEBUG=toolchaintrace=1.
+var otherToolchain = regexp.MustCompile(`(?m)^go: using (go\S+) toolchain `)
 
 // lateOverlay refuses an overlay that "go test" would find behind the packages,
 // where it would come after the one that injects.
