@@ -74,7 +74,7 @@ func (t *Toolchain) Write(folder string, o Options) (string, error) {
 	if replace == nil {
 		replace = map[string]string{}
 	}
-	content := folder + "/" + sum(files)
+	content := folder + "/_" + sum(files) // whose packages no pattern like ./... matches
 	for name := range files {
 		path := t.path(name)
 		if by, ok := replace[path]; ok {

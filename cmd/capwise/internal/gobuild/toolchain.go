@@ -108,6 +108,9 @@ func (b *build) output(name string, args ...string) ([]byte, error) {
 
 // overlay writes the overlay for the build, and returns its name.
 func (b *build) overlay() (string, error) {
+	if !filepath.IsAbs(b.env.GOCACHE) {
+		return "", fmt.Errorf("GOCACHE=%s: want the absolute path of a folder, which go build needs", b.env.GOCACHE)
+	}
 	if err := b.reachable(); err != nil {
 		return "", err
 	}
