@@ -10,7 +10,7 @@ help:
 	@echo 'make test     all tests; as root on Debian it installs what they need'
 	@echo 'make test-servers       servers of others, built by capwise build (an hour, 6 GB)'
 	@echo 'make test-kernel        the law against this kernel, every case (root; minutes)'
-	@echo 'make test-kernel-qemu   the law against Debian 12 and its kernel 6.1, in QEMU'
+	@echo 'make test-kernel-qemu   the law and the buffers of HTTP/3 on the kernel of Debian 12, in QEMU'
 	@echo 'make lint     formatting, linters, vulnerabilities'
 	@echo 'make bench    speed beside the peers (root)'
 	@echo 'make images   the images caddy, coredns and caddy-builder in dist/, without Docker and without root'
@@ -44,6 +44,7 @@ test-kernel:
 
 test-kernel-qemu:
 	@scripts/kernel-qemu.sh
+	@scripts/buffers-qemu.sh
 
 lint:
 	@scripts/lint.sh

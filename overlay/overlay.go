@@ -7,8 +7,8 @@
 // found to be as expected, and get calls of this module's own code, which is that
 // of the library, moved into packages syscall and runtime. A bind(2) from any
 // package is covered, be it through package net, syscall.Bind, unix.Bind of
-// golang.org/x/sys, or by its number; not one that C code makes. Where no bind is refused, nothing
-// is done but to compare an error number after a system call.
+// golang.org/x/sys, or by its number; not one that C code makes. Where no bind is
+// refused, nothing is done but to compare an error number after a system call.
 //
 // See "go help build" about -overlay.
 package overlay
