@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 
@@ -136,7 +137,10 @@ func (e *explain) kernelRules() (law.Kernel, error) {
 	if e.kernel == "" {
 		return law.Kernel{}, nil
 	}
-	k, _, err := law.KernelOf(e.kernel)
+	k, sure, err := law.KernelOf(e.kernel)
+	if err == nil && !sure {
+		fmt.Fprintf(os.Stderr, "capwise: --kernel %s: the rule for set-user-ID and set-group-ID files changed about there; taken for the newer one\n", e.kernel)
+	}
 	return k, err
 }
 
