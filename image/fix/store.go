@@ -87,14 +87,14 @@ func (d *dir) write(path string, changes []change) error {
 	parent, base := filepath.Split(filepath.Clean(path))
 	tmp, err := os.MkdirTemp(orHere(parent), "."+base+".capwise-")
 	if err != nil {
-		return err
+		return unwritten(path, err)
 	}
 	defer func() { _ = os.RemoveAll(tmp) }() // it is gone if all went well
 	if err := d.copyTo(tmp, changes); err != nil {
 		return err
 	}
 	if err := os.Rename(tmp, path); err != nil {
-		return fmt.Errorf("the result can't take its place; is there something already? %w", err)
+		return unwritten(path, err)
 	}
 	return nil
 }
@@ -222,7 +222,7 @@ func replaceFile(path, like string, write func(*os.File) error) (err error) {
 	parent, base := filepath.Split(path)
 	tmp, err := os.CreateTemp(orHere(parent), "."+base+".capwise-")
 	if err != nil {
-		return err
+		return unwritten(path, err)
 	}
 	defer func() {
 		if err != nil {
@@ -240,5 +240,22 @@ func replaceFile(path, like string, write func(*os.File) error) (err error) {
 			return err
 		}
 	}
-	return os.Rename(tmp.Name(), path)
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return unwritten(path, err)
+	}
+	return nil
+}
+
+// unwritten says that there can't be a result at path, without the name of the
+// temporary file that was to become it.
+func unwritten(path string, err error) error {
+	var named *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &named):
+		err = named.Err
+	case errors.As(err, &link):
+		err = link.Err
+	}
+	return fmt.Errorf("%s can't be written: %w", path, err)
 }
