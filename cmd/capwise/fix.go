@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -16,15 +17,15 @@ const fixLong = `Put file capabilities right, in files and inside images.
   auto        programs that raise by themselves get theirs as permitted only;
               others get a launcher; what cannot be told is refused
   permitted   take the effective bit away: cap_net_bind_service=ep becomes =p
-  launcher    put a launcher in the program's place, which gives it the capability
-              where it is granted, and starts it in any case
+  launcher    put a launcher in the program's place, which gives it the
+              capability where it is granted, and starts it in any case
   strip       remove the capabilities
 
-A TARGET is a file, a directory (with all files in it that carry capabilities), or an
-image: docker-archive:FILE, oci:DIR[:TAG], oci-archive:FILE[:TAG] or registry:NAME; of
-an image for several platforms all are changed. Without -o it is changed in place: it
-is the old or the new at any time. A second run changes nothing. OUT is of the same
-kind; registry: and oci: go to each other, too.
+A TARGET is a file, a directory (with all files in it that carry capabilities),
+or an image: docker-archive:FILE, oci:DIR[:TAG], oci-archive:FILE[:TAG] or
+registry:NAME; of an image for several platforms all are changed. Without -o it
+is changed in place: it is the old or the new at any time. A second run changes
+nothing. OUT is of the same kind; registry: and oci: go to each other, too.
 
 Of an image only what has to differ does: other blobs, and all other bytes of a
 changed layer's uncompressed archive, stay as they are. Files that later layers
@@ -36,7 +37,7 @@ Exit codes: 0 done, or nothing to do; 1 could not do it, or would have to guess.
 const fixExamples = `  capwise fix docker-archive:caddy.tar --dry-run
   capwise fix docker-archive:caddy.tar -o docker-archive:caddy-p.tar
   capwise fix oci:layout:latest --mode permitted --file /usr/bin/caddy
-  capwise fix registry:registry.example/web:1 -o registry:registry.example/web:1-p
+  capwise fix registry:example.com/web:1 -o registry:example.com/web:1-p
   capwise fix /usr/local/bin/server
   capwise fix --mode launcher /usr/bin/fping`
 
@@ -53,7 +54,7 @@ func newFix() *cobra.Command {
 		Short:   "Put the capabilities of files and images right",
 		Long:    fixLong,
 		Example: fixExamples,
-		Args:    cobra.ExactArgs(1),
+		Args:    oneTarget,
 		RunE:    c.run,
 	}
 	f := cmd.Flags()
@@ -65,7 +66,17 @@ func newFix() *cobra.Command {
 	return cmd
 }
 
+func oneTarget(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("fix: want one TARGET, not %d: a file, a directory or an image", len(args))
+	}
+	return nil
+}
+
 func (c *fixCommand) run(cmd *cobra.Command, args []string) error {
+	if cmd.Flags().Changed("output") && c.options.Out == "" { // an unset variable of a script must not mean "in place"
+		return errors.New(`-o "": want where the result goes`)
+	}
 	if c.format != "text" && c.format != "json" {
 		return fmt.Errorf("--format %q: want text or json", c.format)
 	}

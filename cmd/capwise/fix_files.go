@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -42,27 +41,29 @@ func (c *fixCommand) fixFiles(cmd *cobra.Command, target string) error {
 		}
 		done = append(done, f)
 	}
-	if err := c.writeFixed(cmd, done); err != nil {
-		return err
+	if len(done) > 0 || len(errs) == 0 || c.format == "json" { // else there is nothing to say but the errors
+		if err := c.writeFixed(cmd, done); err != nil {
+			return err
+		}
 	}
 	return errors.Join(errs...)
 }
 
 // capableFiles lists the files with capabilities, and what could not be read.
 func capableFiles(target string) (paths []string, errs []error, err error) {
-	info, err := os.Lstat(target)
+	path, dir, err := onDisk(target)
 	if err != nil {
 		return nil, nil, err
 	}
-	if !info.IsDir() {
-		return []string{target}, nil, nil
+	if !dir {
+		return []string{path}, nil, nil
 	}
 	t := scan.Tree{
 		OneFileSystem: true,
 		Found:         func(path string, _ []byte) { paths = append(paths, path) },
 		Failed:        func(path string, err error) { errs = append(errs, fmt.Errorf("%s: %w", path, err)) },
 	}
-	return paths, errs, t.Walk(filepath.Clean(target))
+	return paths, errs, t.Walk(path)
 }
 
 func (c *fixCommand) fixFile(path string) (fixedFile, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,19 +20,21 @@ import (
 const scanLong = `Find the files that carry capabilities, and say what becomes of each:
 
   aware                 raises its capability by itself; nothing to do
-  aware-but-effective   raises by itself, but does not start where it is dropped: make it +p
-  dumb                  cannot raise by itself: does not start where it is dropped
+  aware-but-effective   raises by itself, but does not start where it is
+                        dropped: make it +p
+  dumb                  cannot raise by itself: with +ep it does not start where
+                        it is dropped, with +p it is of no use
   foreign               counts in another user namespace only
   empty                 no capability in it; it only clears ambient ones
-  lost                  an image for a low port, whose program carries no capability
+  lost                  an image for a low port, whose program carries none
   malformed             the kernel does not execute it
   unknown               the file does not tell whether it raises
 
-A TARGET is a directory, a file, or an image: docker-archive:FILE, oci:DIR[:TAG],
-oci-archive:FILE[:TAG], docker:NAME, podman:NAME, registry:NAME, or tar:FILE for the
-archive of a root file system. Of an image all platforms are looked at. A file that is
-named itself is reported without capabilities too, if it is aware. Nothing is executed or
-changed.`
+A TARGET is a directory, a file, or an image: docker-archive:FILE,
+oci:DIR[:TAG], oci-archive:FILE[:TAG], docker:NAME, podman:NAME, registry:NAME,
+or tar:FILE for the archive of a root file system. Of an image all platforms are
+looked at. A file that is named itself is reported without capabilities too, if
+it is aware. Nothing is executed or changed.`
 
 const scanExamples = `  capwise scan /usr
   capwise scan bin/coredns
@@ -50,14 +53,22 @@ type scanner struct {
 func newScan() *cobra.Command {
 	s := scanner{report: findings.Report{Findings: []scan.Finding{}, Errors: []string{}}}
 	cmd := &cobra.Command{
-		Use: "scan [flags] TARGET...", Short: "Find the files that carry capabilities, and what is wrong with them",
-		Long: scanLong, Example: scanExamples, Args: cobra.MinimumNArgs(1), RunE: s.run,
+		Use: "scan [flags] TARGET...", Short: "Find files that carry capabilities, and what is wrong with them",
+		Long: scanLong, Example: scanExamples, Args: targets, RunE: s.run,
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.format, "format", "table", "table, json or sarif")
 	f.StringSliceVar(&s.failOn, "fail-on", nil, "exit with 2 if a file has one of these verdicts, such as dumb,unknown")
 	f.BoolVar(&s.oneFileSystem, "one-file-system", false, "leave out what is mounted below a directory")
 	return cmd
+}
+
+// targets wants one at least.
+func targets(_ *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("scan: want a TARGET: a directory, a file or an image")
+	}
+	return nil
 }
 
 func (s *scanner) run(cmd *cobra.Command, targets []string) error {
@@ -97,11 +108,23 @@ func (s *scanner) options() ([]scan.Verdict, error) {
 	var verdicts []scan.Verdict
 	for _, name := range s.failOn {
 		if !slices.Contains(scan.Verdicts(), scan.Verdict(name)) {
-			return nil, fmt.Errorf("--fail-on %q: want one of %q", name, scan.Verdicts())
+			return nil, fmt.Errorf("--fail-on %q: want one of %s", name, listed(scan.Verdicts()))
 		}
 		verdicts = append(verdicts, scan.Verdict(name))
 	}
 	return verdicts, nil
+}
+
+// listed is the verdicts, as a message has them.
+func listed(verdicts []scan.Verdict) string {
+	var b strings.Builder
+	for i, v := range verdicts {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(string(v))
+	}
+	return b.String()
 }
 
 // imageKinds begins the references of images.
@@ -116,15 +139,44 @@ func (s *scanner) target(target string) error {
 	if isImage(target) {
 		return s.images(target)
 	}
-	info, err := os.Lstat(target)
-	if err != nil {
+	path, dir, err := onDisk(target)
+	switch {
+	case err != nil:
 		return err
+	case dir:
+		return s.tree(path)
+	default: // the walk of the file's folder would do, but for the other files in it
+		return s.file(path)
 	}
-	if info.IsDir() {
-		return s.tree(target)
+}
+
+// onDisk tells directories from files. A target that is a symbolic link to a
+// directory, such as /bin, is what it leads to: a walk follows none.
+func onDisk(target string) (path string, dir bool, err error) {
+	if _, err := os.Lstat(target); err != nil {
+		return "", false, err
 	}
-	// The walk of the file's folder would do, but for the other files in it.
-	return s.file(target)
+	path = filepath.Clean(target) // without a slash at the end, which would hide a link
+	info, err := os.Lstat(path)
+	if err != nil {
+		return "", false, err
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		real, err := filepath.EvalSymlinks(target)
+		if err != nil {
+			return "", false, fmt.Errorf("%s: %w", target, err)
+		}
+		if info, err = os.Lstat(real); err != nil {
+			return "", false, fmt.Errorf("%s: %w", target, err)
+		}
+		if info.IsDir() {
+			path = real
+		}
+	}
+	if !info.IsDir() && !info.Mode().IsRegular() {
+		return "", false, fmt.Errorf("%s: neither a file nor a directory", target)
+	}
+	return path, info.IsDir(), nil
 }
 
 func (s *scanner) add(f scan.Finding) {
@@ -143,7 +195,7 @@ func (s *scanner) tree(dir string) error {
 	}
 	stop := showProgress(&t.Files, scan.About(dir))
 	defer stop()
-	return t.Walk(filepath.Clean(dir))
+	return t.Walk(dir)
 }
 
 func (s *scanner) judge(path string, attribute []byte) {

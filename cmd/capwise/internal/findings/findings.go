@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"io"
 	"slices"
+	"strings"
 
 	"charm.land/lipgloss/v2"
 	"charm.land/lipgloss/v2/table"
@@ -53,6 +54,10 @@ func (r *Report) WriteTable(w io.Writer) error {
 		}
 		t.Row(string(f.Verdict), where, cmp.Or(f.Capabilities, "none"), evidence)
 	}
-	_, err := lipgloss.Fprintln(w, t)
-	return err
+	for line := range strings.Lines(t.String() + "\n") {
+		if _, err := lipgloss.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
