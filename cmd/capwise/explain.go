@@ -25,15 +25,15 @@ import (
 const explainLong = `Predict for each program of a source whether it starts and may bind its ports,
 say why not, and which smallest changes make it work.
 
-A source is a command line behind -- (docker run, podman run, systemd-run, or any
-program of this machine), a file (-f: Kubernetes manifest, compose file, systemd
-unit, OCI config.json; its kind is detected), or a process (--pid).
+A source is a command line behind -- (docker run, podman run, systemd-run, or
+any program of this machine), a file (-f: Kubernetes manifest, compose file,
+systemd unit, OCI config.json; its kind is detected), or a process (--pid).
 
 Nothing is started, unless --try asks for it.`
 
 const explainExamples = `  capwise explain -- docker run --cap-drop=ALL --user=65532 caddy
-  capwise explain --file-caps cap_net_bind_service=ep --listen :8080 -- docker run --cap-drop=ALL caddy
-  capwise explain --image docker-archive:caddy.tar -f pod.yaml --policy restricted
+  capwise explain --file-caps cap_net_raw=ep -- docker run --cap-drop=ALL web
+  capwise explain --image docker-archive:web.tar -f pod.yaml --policy restricted
   capwise explain -f /etc/systemd/system/caddy.service
   capwise explain --pid 4711 --format json`
 
@@ -49,7 +49,7 @@ func newExplain() *cobra.Command {
 	var e explain
 	cmd := &cobra.Command{
 		Use:     "explain [flags] {-- COMMAND ARGS... | -f FILE | --pid N}",
-		Short:   "Predict whether programs start and may bind their ports, and why not",
+		Short:   "Predict whether programs start and bind their ports, and why not",
 		Long:    explainLong,
 		Example: explainExamples,
 		RunE:    e.run,
@@ -91,6 +91,9 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 	}
 	var r report.Report
 	for _, s := range starts {
+		if len(s.Listens) == 0 && s.Refused == nil {
+			s.Note("no address is known that it binds, so none is judged; --listen names one")
+		}
 		var forbids diagnose.Policy
 		if s.Container != nil && options.Policy != nil {
 			forbids = options.Policy.Of(s.Container)
@@ -179,6 +182,8 @@ func (e *explain) options() (sources.Options, error) {
 	return o, nil
 }
 
+var errListen = errors.New("want [tcp/|udp/][HOST]:PORT, such as :80 or udp/:53")
+
 // parseListen reads [NETWORK/][HOST]:PORT.
 func parseListen(text string) (scenario.Listen, error) {
 	network, address, ok := strings.Cut(text, "/")
@@ -188,11 +193,14 @@ func parseListen(text string) (scenario.Listen, error) {
 	switch network {
 	case "tcp", "tcp4", "tcp6", "udp", "udp4", "udp6":
 	default:
+		if _, err := strconv.Atoi(network); err == nil { // 80/udp, as Docker writes it
+			return scenario.Listen{}, errListen
+		}
 		return scenario.Listen{}, fmt.Errorf("network %q: want tcp or udp", network)
 	}
 	_, number, err := net.SplitHostPort(address)
 	if err != nil {
-		return scenario.Listen{}, err
+		return scenario.Listen{}, errListen
 	}
 	port, err := strconv.ParseUint(number, 10, 16)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/policy"
@@ -57,6 +58,9 @@ func (o Options) Command(args []string) (Found, error) {
 		if version, err = o.systemdVersion(); err == nil {
 			s, err = unit.Run(args, version, uint32(os.Geteuid()))
 		}
+		if err == nil {
+			err = fromHere(&s)
+		}
 	default:
 		s, err = process.Host(args)
 	}
@@ -64,6 +68,21 @@ func (o Options) Command(args []string) (Found, error) {
 		return Found{}, err
 	}
 	return Found{Start: &s}, o.Resolve(&s)
+}
+
+// fromHere makes a relative path of the program absolute, as systemd-run does
+// before it asks systemd.
+func fromHere(s *scenario.Start) error {
+	for i, name := range s.Request.Entrypoint {
+		if !strings.Contains(name, "/") {
+			continue
+		}
+		var err error
+		if s.Request.Entrypoint[i], err = filepath.Abs(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Process reads a process that runs. Its program is known.
@@ -93,6 +112,7 @@ func (o Options) Resolve(s *scenario.Start) error {
 	if engine := engineOf(s.Syntax); o.Look && engine != "" && o.Given.FileCaps == nil {
 		img, err := rootfs.Open(engine + ":" + s.Request.Image)
 		if err == nil {
+			askVersion(s)
 			scenario.Resolve(s, img, img.Config, o.Given)
 			return nil
 		}
@@ -100,6 +120,20 @@ func (o Options) Resolve(s *scenario.Start) error {
 	}
 	scenario.Resolve(s, nil, scenario.ImageConfig{}, o.Given)
 	return nil
+}
+
+// askVersion takes the version of the Docker at hand, which has the image, where
+// the user says none: what it leaves to a program depends on it.
+func askVersion(s *scenario.Start) {
+	r := &s.Settings.Runtime
+	if r.Name != scenario.Docker || r.Version != "" {
+		return
+	}
+	out, err := exec.Command("docker", "version", "--format", "{{.Server.Version}}").Output()
+	if version := strings.TrimSpace(string(out)); err == nil && version != "" {
+		r.Version = version
+		s.Note(fmt.Sprintf("the Docker here is %s, and taken for the one that runs it; --runtime-version names another", version))
+	}
 }
 
 // engineOf names the engine that holds the images of a source.
@@ -119,10 +153,16 @@ func engineOf(s scenario.Syntax) string {
 func (o Options) runtime(by scenario.RuntimeName, open bool) (scenario.Runtime, error) {
 	name, version, named := strings.Cut(o.Version, ":")
 	if !named {
-		return scenario.Runtime{Name: by, Version: o.Version}, nil
+		name, version = string(by), o.Version
 	}
+	version = strings.TrimPrefix(version, "v")
 	r := scenario.Runtime{Name: scenario.RuntimeName(name), Version: version}
+	if version != "" && (version[0] < '0' || version[0] > '9') {
+		return r, fmt.Errorf("--runtime-version %q: want numbers, such as 20.10.24 or cri-o:1.30", o.Version)
+	}
 	switch {
+	case !named:
+		return r, nil
 	case !known(r.Name):
 		return r, fmt.Errorf("--runtime-version: runtime %q: want one of docker, podman, containerd, cri-o, systemd", name)
 	case r.Name != by && !open:
