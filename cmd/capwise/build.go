@@ -12,45 +12,47 @@ import (
 	"github.com/capwise/capwise/overlay"
 )
 
-const buildLong = `Build Go programs that are capability-aware, without a change of their source: each
-bind(2) that the kernel refuses with EACCES is made again with CAP_NET_BIND_SERVICE
-raised on that one thread, if the capability is permitted, and the error says why and
-what to do if it is not. It covers package net, syscall.Bind and unix.Bind of
-golang.org/x/sys, in whatever module; not binds by C code.
+const buildLong = `Build Go programs that are capability-aware, without a change of their source:
+each bind(2) that the kernel refuses with EACCES is made again with
+CAP_NET_BIND_SERVICE raised on that one thread, if the capability is permitted,
+and the error says why and what to do if it is not. It covers package net,
+syscall.Bind and unix.Bind of golang.org/x/sys, in whatever module; not binds by
+C code.
 
     capwise build [--start=...] [--no-setcap] [go build flags] [packages]
     capwise build [--start=...] [--no-setcap] -- COMMAND [ARGS]
 
-The first form is "go build". The second runs COMMAND (make, xcaddy, ko, goreleaser,
-"go install"...) with a go command in its PATH that does the same. Programs for other
-systems than Linux are built as usual.
+The first form is "go build". The second runs COMMAND (make, xcaddy, ko,
+goreleaser, "go install"...) with a go command in its PATH that does the same.
+Programs for other systems than Linux are built as usual.
 
-    --start=demote  (default) when the program starts, CAP_NET_BIND_SERVICE is kept
-                    as permitted only, and from the program's children, however it
-                    arrived: by a launcher, by systemd, or as root
-    --start=keep    what the program has when it starts stays: for programs whose
-                    C code or children bind low ports
+    --start=demote  (default) when the program starts, CAP_NET_BIND_SERVICE is
+                    kept as permitted only, and from the program's children,
+                    however it arrived: by a launcher, by systemd, or as root
+    --start=keep    what the program has when it starts stays: for programs
+                    whose C code or children bind low ports
     --no-setcap     leave the files' capabilities alone
 
-CAPWISE_START=keep or =demote in a program's environment has the last word. In a systemd
-service with a system call filter, which may kill who demotes, keep is the default.
+CAPWISE_START=keep or =demote in a program's environment has the last word. In a
+systemd service with a system call filter, which may kill who demotes, keep is
+the default.
 
-Afterwards the program gets the file capability cap_net_bind_service=p, where that is
-permitted; or the command that does it is printed.
+Afterwards the program gets the file capability cap_net_bind_service=p, where
+that is permitted; or the command that does it is printed.
 
-An overlay of Go's standard library does it (go build -overlay), which is made from
-the toolchain at hand; a toolchain that is not known is refused. The build cache stays
-as it is for other builds. See docs/build.md.`
+An overlay of Go's standard library does it (go build -overlay), which is made
+from the toolchain at hand; a toolchain that is not known is refused. The build
+cache stays as it is for other builds. See docs/build.md.`
 
 const buildExamples = `  capwise build -o bin/coredns github.com/coredns/coredns
   capwise build -- make
-  capwise build -- xcaddy build v2.10.2 --with github.com/caddyserver/replace-response
+  capwise build -- xcaddy build --with github.com/caddyserver/replace-response
   capwise build -- go test ./...`
 
 // newBuild leaves flags to the go command, but for its own, which come first.
 func newBuild() *cobra.Command {
 	return &cobra.Command{
-		Use:                   "build [--start=demote|keep] [--no-setcap] [go build flags] [packages] | -- COMMAND [ARGS]",
+		Use:                   "build [--start=...] [--no-setcap] {[GO BUILD ARGS] | -- COMMAND...}",
 		DisableFlagsInUseLine: true,
 		Short:                 "Build a Go program that raises by itself",
 		Long:                  buildLong, Example: buildExamples,

@@ -18,9 +18,9 @@ import (
 
 const demoLong = `Start copies of capwise as a server that listens on a high and on a low port:
 with the file capability cap_net_bind_service as permitted only (+p), with its
-effective bit (+ep) and without, each with every capability dropped and with that
-one allowed. The table shows what this kernel does, and whether the law that the
-other commands ask foretold it.
+effective bit (+ep) and without, each with every capability dropped and with
+that one allowed. The table shows what this kernel does, and whether the law
+that the other commands ask foretold it.
 
 It takes root or user namespaces, a few seconds, and leaves nothing behind.`
 

@@ -10,8 +10,8 @@ import (
 )
 
 const doctorLong = `Say what a process that runs may do: which capabilities it holds, whether it may
-bind the addresses that it listens on, or those of --listen, or else tcp :80, why
-not, and which smallest changes make it work.
+bind the addresses that it listens on, or those of --listen, or else tcp :80,
+why not, and which smallest changes make it work.
 
 Without --pid it is the process that called capwise, such as your shell.`
 

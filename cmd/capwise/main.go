@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -63,10 +64,13 @@ func newRoot() *cobra.Command {
 		Long: `capwise knows what Linux does with capabilities when a program is started and
 when it binds a port, and tells before it happens.
 
-Exit codes: 0 fine, 1 could not do it, 2 the answer is "it would fail"; exec has its own.`,
+Exit codes: 0 fine, 1 could not do it, 2 the answer is "it would fail"; exec has
+its own.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	// Lists of flags are as wide as a terminal.
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages |", ".FlagUsagesWrapped 80 |"))
 	root.AddCommand(newExplain(), newDoctor(), newScan(), newFix(), newExec(), newBuild(), newDemo())
 	return root
 }

@@ -231,3 +231,21 @@ func TestDemo(t *testing.T) {
 		}
 	}
 }
+
+// TestHelpFits holds that the help of each command fits a terminal.
+func TestHelpFits(t *testing.T) {
+	for _, args := range [][]string{{}, {"build"}, {"demo"}, {"doctor"}, {"exec"}, {"explain"}, {"fix"}, {"scan"}} {
+		var out strings.Builder
+		root := newRoot()
+		root.SetArgs(append(args, "--help"))
+		root.SetOut(&out)
+		if err := root.Execute(); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(out.String()) {
+			if n := len(strings.TrimSuffix(line, "\n")); n > 80 {
+				t.Errorf("%q --help has a line of %d columns: %s", args, n, line)
+			}
+		}
+	}
+}
