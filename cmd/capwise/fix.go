@@ -14,12 +14,12 @@ import (
 
 const fixLong = `Put file capabilities right, in files and inside images.
 
-  auto        programs that raise by themselves get theirs as permitted only;
-              others get a launcher; what cannot be told is refused
-  permitted   take the effective bit away: cap_net_bind_service=ep becomes =p
-  launcher    put a launcher in the program's place, which gives it the
-              capability where it is granted, and starts it in any case
-  strip       remove the capabilities
+    auto        programs that raise by themselves get theirs as permitted only;
+                others get a launcher; what cannot be told is refused
+    permitted   take the effective bit away: cap_net_bind_service=ep becomes =p
+    launcher    put a launcher in the program's place, which gives it the
+                capability where it is granted, and starts it in any case
+    strip       remove the capabilities
 
 A TARGET is a file, a directory (with all files in it that carry capabilities),
 or an image: docker-archive:FILE, oci:DIR[:TAG], oci-archive:FILE[:TAG] or

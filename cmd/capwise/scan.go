@@ -19,16 +19,16 @@ import (
 
 const scanLong = `Find the files that carry capabilities, and say what becomes of each:
 
-  aware                 raises its capability by itself; nothing to do
-  aware-but-effective   raises by itself, but does not start where it is
-                        dropped: make it +p
-  dumb                  cannot raise by itself: with +ep it does not start where
-                        it is dropped, with +p it is of no use
-  foreign               counts in another user namespace only
-  empty                 no capability in it; it only clears ambient ones
-  lost                  an image for a low port, whose program carries none
-  malformed             the kernel does not execute it
-  unknown               the file does not tell whether it raises
+    aware                 raises its capability by itself; nothing to do
+    aware-but-effective   raises by itself, but does not start where it is
+                          dropped: make it +p
+    dumb                  cannot raise by itself: with +ep it does not start
+                          where it is dropped, with +p it is of no use
+    foreign               counts in another user namespace only
+    empty                 no capability in it; it only clears ambient ones
+    lost                  an image for a low port, whose program carries none
+    malformed             the kernel does not execute it
+    unknown               the file does not tell whether it raises
 
 A TARGET is a directory, a file, or an image: docker-archive:FILE,
 oci:DIR[:TAG], oci-archive:FILE[:TAG], docker:NAME, podman:NAME, registry:NAME,
