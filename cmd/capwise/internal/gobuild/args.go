@@ -1,6 +1,7 @@
 package gobuild
 
 import (
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -50,6 +51,35 @@ func parse(args []string) arguments {
 	}
 	a.rest = args
 	return a
+}
+
+// inRoot reports whether a package or a file of the arguments lies in the root
+// folder itself. They are given to the verb in dir.
+func (a arguments) inRoot(verb, dir string) bool {
+	rest := a.rest
+	switch {
+	case len(rest) == 0:
+		rest = []string{"."}
+	case verb == "run": // the others may be the program's
+		rest = rest[:1]
+	}
+	for _, name := range rest {
+		switch {
+		case strings.HasPrefix(name, "-"): // the test's own arguments
+			return false
+		case strings.HasSuffix(name, ".go"):
+			name = filepath.Dir(name)
+		case !strings.HasPrefix(name, ".") && !filepath.IsAbs(name):
+			continue // an import path
+		}
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(dir, name)
+		}
+		if filepath.Clean(strings.TrimSuffix(name, "...")) == "/" {
+			return true
+		}
+	}
+	return false
 }
 
 // flag takes -name, --name or -name=value apart; name is "" for another argument.

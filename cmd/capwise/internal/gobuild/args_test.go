@@ -65,3 +65,32 @@ func TestValue(t *testing.T) {
 		t.Errorf("got %q, %q", a.value("n"), got)
 	}
 }
+
+func TestInRoot(t *testing.T) {
+	for _, tc := range []struct {
+		dir, args string
+		want      bool
+	}{
+		{"/", "", true},
+		{"/src", "./pkg -args /", false},
+		{"/", "-o x .", true},
+		{"/", "./...", true},
+		{"/", "main.go", true},
+		{"/src", "/", true},
+		{"/src", "..", true},
+		{"/", "./cmd/server", false},
+		{"/", "example.com/server", false},
+		{"/", "/src", false},
+		{"/", "src/main.go", false},
+		{"/src", "", false},
+		{"/src", "./...", false},
+		{"/src", "main.go", false},
+	} {
+		if got := parse(strings.Fields(tc.args)).inRoot("test", tc.dir); got != tc.want {
+			t.Errorf("in %s, %q: %t", tc.dir, tc.args, got)
+		}
+	}
+	if parse([]string{"./server", "/"}).inRoot("run", "/src") {
+		t.Error("an argument of the program is taken for a package")
+	}
+}
