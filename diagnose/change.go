@@ -61,7 +61,7 @@ var changeTexts = [numChanges]struct{ id, privilege string }{
 	Sysctl:             {"sysctl", "low ports for every program in the network namespace"},
 	Direct:             {"direct", "none"},
 	FileGrant:          {"file-grant", "the capability for whoever may execute the file"},
-	FileGrantEffective: {"file-grant-effective", "the capability for whoever may execute the file"},
+	FileGrantEffective: {"file-grant-effective", "the capability for whoever may execute the file, which then starts only where it is granted"},
 	MoveFile:           {"move-file", "the capability for whoever may execute the file"},
 	Restart:            {"restart", "none"},
 	AddCapability:      {"add-capability", "one capability"},

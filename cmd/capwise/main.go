@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"runtime/debug"
 	"strings"
 
@@ -57,10 +58,21 @@ func run(args []string) int {
 	}
 }
 
+// version is the module's, "(devel)" in a checkout, and what the program was built
+// with and for.
+func version() string {
+	text := "(devel)"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		text = info.Main.Version
+	}
+	return fmt.Sprintf("%s %s %s/%s", text, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:   "capwise",
-		Short: "Say why a server does not start or may not bind its port, and what to change",
+		Use:     "capwise",
+		Version: version(),
+		Short:   "Say why a server does not start or may not bind its port, and what to change",
 		Long: `capwise knows what Linux does with capabilities when a program is started and
 when it binds a port, and tells before it happens.
 

@@ -180,6 +180,7 @@ func TestErrors(t *testing.T) {
 		"docker":                          "want run or create",
 		"docker exec c":                   `docker: "exec c": want run or create`,
 		"docker container ls":             `"container ls"`,
+		"docker compose up":               `docker: "compose up": want run or create; what compose starts is in its file`,
 		"docker run":                      "docker: run: no image",
 		"docker run --rm --":              "no image",
 		"docker run --user":               "--user needs an argument",
