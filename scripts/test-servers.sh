@@ -3,7 +3,7 @@
 #
 # What `capwise build` makes of servers that nobody here wrote: builds all of them,
 # starts each in containers, and runs tests that came with them and with Go. With
-# empty caches it takes an hour and 6 GB of Go's build cache; see docs/servers.md.
+# empty caches it takes an hour and 17 GB of Go's build cache; see docs/servers.md.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
