@@ -29,7 +29,7 @@ func benchLaunch(packed, capwise string) error {
 		return err
 	}
 	target, launcher := filepath.Join(dir, "true"), filepath.Join(dir, "launcher")
-	if err := copyTrue(target); err != nil {
+	if err := copyProgram("/bin/true", target); err != nil {
 		return err
 	}
 	if err := stamp(packed, launcher, target); err != nil {
@@ -76,14 +76,6 @@ func started(path string, args ...string) func() (float64, error) {
 		}
 		return float64(time.Since(begin).Nanoseconds()) / 1000, nil
 	}
-}
-
-func copyTrue(to string) error {
-	program, err := os.ReadFile("/bin/true")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, program, 0o755)
 }
 
 // stamp makes a launcher for the target, with the capability permitted.

@@ -7,9 +7,9 @@
 //	bench coredns INJECTED PLAIN     start-up and queries per second
 //	bench launch LAUNCHER CAPWISE    what a launcher adds to a start
 //
-// The subjects of one table take turns in short rounds, and each ratio is the
-// median of the rounds' ratios: what slows the machine for a while slows all of
-// them. It must run as root: it starts itself again as an unprivileged user
+// The subjects of one table take turns in short rounds, in one order and in the
+// other, and each ratio is that of the rounds' medians: what slows the machine for
+// a while slows all of them. It must run as root: it starts itself again as an unprivileged user
 // whose file has CAP_NET_BIND_SERVICE permitted, in a network namespace of its
 // own.
 package main
@@ -37,9 +37,9 @@ func run(args []string) error {
 	case len(args) == 1 && args[0] == "injected-here":
 		return benchInjected()
 	case len(args) == 3 && args[0] == "caddy":
-		return benchCaddy(args[1], args[2])
+		return copies(args[1], args[2], benchCaddy)
 	case len(args) == 3 && args[0] == "coredns":
-		return benchCoreDNS(args[1], args[2])
+		return copies(args[1], args[2], benchCoreDNS)
 	case len(args) == 3 && args[0] == "launch":
 		return benchLaunch(args[1], args[2])
 	default:
