@@ -84,12 +84,8 @@ func newBuild() *cobra.Command {
 	}
 }
 
-// errHelp asks for the help text, and errFailed makes a command end with
-// exitError, where another has said why.
-var (
-	errHelp   = errors.New("help")
-	errFailed = errors.New("failed")
-)
+// errHelp asks for the help text.
+var errHelp = errors.New("help")
 
 // buildSettings takes the command's own flags from the front.
 func buildSettings(args []string) (*gobuild.Settings, []string, error) {

@@ -27,6 +27,9 @@ const (
 // already.
 var errFails = errors.New("it would fail")
 
+// errFailed makes a command end with exitError, where it has been said why.
+var errFailed = errors.New("failed")
+
 func main() {
 	gobuild.Main() // where this process is the go command of "capwise build"
 	trial.Main()   // where this process is a copy that tries something

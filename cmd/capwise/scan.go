@@ -76,9 +76,11 @@ func (s *scanner) run(cmd *cobra.Command, targets []string) error {
 	if err != nil {
 		return err
 	}
+	incomplete := false
 	for _, target := range targets {
 		if err := s.target(target); err != nil {
-			return err
+			s.failed(err)
+			incomplete = true
 		}
 	}
 	s.report.Sort()
@@ -87,18 +89,24 @@ func (s *scanner) run(cmd *cobra.Command, targets []string) error {
 			return err
 		}
 	}
-	switch s.format {
-	case "json":
+	switch {
+	case s.format == "json":
 		err = writeJSON(cmd.OutOrStdout(), &s.report)
-	case "sarif":
+	case s.format == "sarif":
 		err = s.report.WriteSARIF(cmd.OutOrStdout())
-	default:
+	case !incomplete || len(s.report.Findings) > 0: // else there is nothing to say but the errors
 		err = s.report.WriteTable(cmd.OutOrStdout())
 	}
-	if err == nil && s.report.Has(verdicts) {
-		err = errFails
+	switch {
+	case err != nil:
+		return err
+	case incomplete:
+		return errFailed
+	case s.report.Has(verdicts):
+		return errFails
+	default:
+		return nil
 	}
-	return err
 }
 
 func (s *scanner) options() ([]scan.Verdict, error) {
