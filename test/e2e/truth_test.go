@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -24,6 +25,7 @@ type start struct {
 	add    bool // CAP_NET_BIND_SERVICE
 	nnp    bool
 	dumb   bool // the program does not raise by itself
+	asks   bool // explain is not told image and version, and asks the engine
 	listen string
 	port   int // ip_unprivileged_port_start
 	extra  []string
@@ -36,7 +38,7 @@ var truthFiles = map[string]func() (*program.Program, error){
 
 func (s start) String() string {
 	words := []string{s.file, "uid " + s.user, s.listen, fmt.Sprint("from ", s.port)}
-	for word, is := range map[string]bool{"cap": s.add, "nnp": s.nnp, "dumb": s.dumb} {
+	for word, is := range map[string]bool{"cap": s.add, "nnp": s.nnp, "dumb": s.dumb, "asks": s.asks} {
 		if is {
 			words = append(words, word)
 		}
@@ -98,6 +100,8 @@ func starts(r *runtimeUnderTest) []start {
 			start{file: "+p", user: "65532", add: true, listen: "tcp/:80", port: 1024, extra: []string{"--init"}},
 			start{file: "+p", user: "0", add: true, nnp: true, listen: "tcp/:80", port: 1024, extra: []string{"--init"}},
 			start{file: "none", user: "65532", listen: "tcp/:80", port: 1024, extra: []string{"--privileged"}},
+			// Whose outcome depends on Docker's version.
+			start{file: "+p", user: "65532", add: true, nnp: true, listen: "tcp/:80", port: 1024, asks: true},
 		)
 	}
 	return out
@@ -226,8 +230,11 @@ func (s start) explain(t *testing.T, r *runtimeUnderTest) answer {
 	first := slices.IndexFunc(argv, func(arg string) bool {
 		return slices.Contains([]string{"docker", "podman", "systemd-run"}, filepath.Base(arg))
 	})
-	args := []string{"explain", "--format=json", "--runtime-version=" + versions[r.Name()]}
-	if r != systemd && r != runcAlone {
+	args := []string{"explain", "--format=json"}
+	if !s.asks {
+		args = append(args, "--runtime-version="+versions[r.Name()])
+	}
+	if !s.asks && r != systemd && r != runcAlone {
 		args = append(args, "--image=docker-archive:"+spec.Program.Archive)
 	}
 	if s.listen != "" {
@@ -243,7 +250,9 @@ func (s start) explain(t *testing.T, r *runtimeUnderTest) answer {
 	} else {
 		args = append(append(args, "--"), argv[first:]...)
 	}
-	out, err := exec.Command(capwiseBinary(), args...).Output()
+	cmd := exec.Command(capwiseBinary(), args...)
+	cmd.Env = append(os.Environ(), "DOCKER_HOST="+dockerEngine.Host())
+	out, err := cmd.Output()
 	var exit *exec.ExitError
 	if err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 2) {
 		t.Fatalf("explain: %v: %s", err, exit.Stderr)

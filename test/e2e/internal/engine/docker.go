@@ -21,8 +21,13 @@ type Docker struct {
 // NewDocker returns an engine that keeps its state in dir and its containers
 // in the cgroup.
 func NewDocker(dir, cgroup string) *Docker {
-	return &Docker{dir: dir, cgroup: cgroup, client: []string{"docker", "--host=unix://" + dir + "/sock"}}
+	return &Docker{dir: dir, cgroup: cgroup, client: []string{"docker", "--host=" + host(dir)}}
 }
+
+func host(dir string) string { return "unix://" + dir + "/sock" }
+
+// Host is where it listens, as DOCKER_HOST has it.
+func (d *Docker) Host() string { return host(d.dir) }
 
 // Name implements Engine.
 func (d *Docker) Name() string { return "docker" }
@@ -39,7 +44,7 @@ func (d *Docker) Start() error {
 	defer func() { _ = log.Close() }() // the daemon has its own descriptor
 	cmd := exec.Command("dockerd",
 		"--data-root="+d.dir+"/data", "--exec-root="+d.dir+"/exec", "--pidfile="+d.dir+"/pid",
-		"--host=unix://"+d.dir+"/sock", "--cgroup-parent=/"+d.cgroup, "--userland-proxy=false")
+		"--host="+d.Host(), "--cgroup-parent=/"+d.cgroup, "--userland-proxy=false")
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return err
