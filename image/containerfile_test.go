@@ -101,6 +101,17 @@ func TestContainerfileVersion(t *testing.T) {
 	}
 }
 
+// TestBuilderVersion keeps the version that the builder is named after in step with
+// our Caddy.
+func TestBuilderVersion(t *testing.T) {
+	want := firstMatch(t, "../caddy/go.mod", `github\.com/caddyserver/caddy/v2 v(\S+)`)
+	for _, pattern := range []string{`"capwise/caddy:(\S+)-builder"`, `"CADDY_VERSION=v(\S+)"`, `image\.version": "v(\S+)"`} {
+		if got := firstMatch(t, "../deploy/caddy-builder/image.json", pattern); got != want {
+			t.Errorf("image.json of the builder has %s for %s, but caddy/go.mod has %s", got, pattern, want)
+		}
+	}
+}
+
 // firstMatch returns what the group in pattern matches in a file.
 func firstMatch(t *testing.T, path, pattern string) string {
 	t.Helper()
