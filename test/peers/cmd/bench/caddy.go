@@ -12,7 +12,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -23,58 +22,18 @@ func benchCaddy(dir, ours, upstream string) error {
 	if err := os.WriteFile(filepath.Join(dir, "page.html"), []byte(strings.Repeat("x", 1023)+"\n"), 0o644); err != nil {
 		return err
 	}
-	row := func(name, binary string, measure func(binary, dir string) (float64, error), target string) subject {
-		return subject{name, func() (float64, error) { return measure(binary, dir) }, target}
-	}
+	caddy := kind{serve, dir, 32, requests}
 	err := compare("from exec to the first response", "ms", 101, []subject{
-		row("upstream Caddy", upstream, startUp, ""),
-		row("our Caddy", ours, startUp, "target: at most 1.02"),
+		caddy.start("upstream Caddy", upstream, ""),
+		caddy.start("our Caddy", ours, "target: at most 1.02"),
 	})
 	if err != nil {
 		return err
 	}
 	return compare("1 KB file, 32 connections", "requests/s", 7, []subject{
-		row("upstream Caddy", upstream, throughput, ""),
-		row("our Caddy", ours, throughput, "target: at least 0.98"),
+		caddy.rate("upstream Caddy", upstream, ""),
+		caddy.rate("our Caddy", ours, "target: at least 0.98"),
 	})
-}
-
-// startUp returns the milliseconds from exec to the end of the first response.
-func startUp(binary, dir string) (ms float64, err error) {
-	start := time.Now()
-	s, err := serve(binary, dir)
-	if err != nil {
-		return 0, err
-	}
-	ms = float64(time.Since(start).Microseconds()) / 1000
-	return ms, s.stop()
-}
-
-// throughput returns the requests per second over two seconds.
-func throughput(binary, dir string) (rate float64, err error) {
-	s, err := serve(binary, dir)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, s.stop()) }()
-	return s.load(32, requests)
-}
-
-// load returns how much a second the clients get done at the same time, over two
-// seconds.
-func (s *server) load(clients int, client func(address string, until time.Time, count *atomic.Int64) error) (rate float64, err error) {
-	const duration = 2 * time.Second
-	var count atomic.Int64
-	errs := make([]error, clients)
-	var wg sync.WaitGroup
-	start := time.Now()
-	for i := range clients {
-		wg.Go(func() {
-			errs[i] = client(s.address, start.Add(duration), &count)
-		})
-	}
-	wg.Wait()
-	return float64(count.Load()) / time.Since(start).Seconds(), errors.Join(errs...)
 }
 
 // requests makes one request after another on one connection. It does no more
@@ -134,12 +93,6 @@ func (c *countingReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// server is a running Caddy or CoreDNS.
-type server struct {
-	cmd     *exec.Cmd
-	address string
-}
-
 // serve starts Caddy on a loopback port and returns when it has answered.
 func serve(binary, dir string) (*server, error) {
 	port, err := freePort()
@@ -185,21 +138,4 @@ func (s *server) await() error {
 		}
 		time.Sleep(200 * time.Microsecond)
 	}
-}
-
-// stop ends the server and waits for it.
-func (s *server) stop() error {
-	if err := s.cmd.Process.Kill(); err != nil {
-		return err
-	}
-	_ = s.cmd.Wait() // it was killed, and says so
-	return nil
-}
-
-func freePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return ln.Addr().(*net.TCPAddr).Port, ln.Close()
 }

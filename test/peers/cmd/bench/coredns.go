@@ -14,43 +14,19 @@ import (
 )
 
 // benchCoreDNS compares a CoreDNS built by "capwise build" with a plain one.
-func benchCoreDNS(_, injected, plain string) error {
-	row := func(name, binary string, measure func(binary string) (float64, error), target string) subject {
-		return subject{name, func() (float64, error) { return measure(binary) }, target}
-	}
+func benchCoreDNS(dir, injected, plain string) error {
+	coredns := kind{serveDNS, dir, 16, queries}
 	err := compare("from exec to the first answer", "ms", 101, []subject{
-		row("CoreDNS, built plainly", plain, firstAnswer, ""),
-		row("CoreDNS, by capwise build", injected, firstAnswer, "target: 1.00"),
+		coredns.start("CoreDNS, built plainly", plain, ""),
+		coredns.start("CoreDNS, by capwise build", injected, "target: 1.00"),
 	})
 	if err != nil {
 		return err
 	}
 	return compare("whoami over UDP, 16 sockets", "queries/s", 7, []subject{
-		row("CoreDNS, built plainly", plain, queryRate, ""),
-		row("CoreDNS, by capwise build", injected, queryRate, "target: 1.00"),
+		coredns.rate("CoreDNS, built plainly", plain, ""),
+		coredns.rate("CoreDNS, by capwise build", injected, "target: 1.00"),
 	})
-}
-
-// firstAnswer returns the milliseconds from exec to the first answer.
-func firstAnswer(binary string) (ms float64, err error) {
-	start := time.Now()
-	s, err := serveDNS(binary)
-	if err != nil {
-		return 0, err
-	}
-	ms = float64(time.Since(start).Microseconds()) / 1000
-	return ms, s.stop()
-}
-
-// queryRate returns the queries per second over two seconds, of clients that each
-// wait for their answer.
-func queryRate(binary string) (rate float64, err error) {
-	s, err := serveDNS(binary)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, s.stop()) }()
-	return s.load(16, queries)
 }
 
 func queries(address string, until time.Time, count *atomic.Int64) error {
@@ -91,17 +67,13 @@ func query(conn net.Conn, id uint16, timeout time.Duration) error {
 	return nil
 }
 
-// serveDNS starts CoreDNS on a loopback port and returns when it has answered.
-func serveDNS(binary string) (*server, error) {
+// serveDNS starts CoreDNS on a loopback port, with its Corefile in the folder, and
+// returns when it has answered.
+func serveDNS(binary, dir string) (*server, error) {
 	port, err := freePort()
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "capwise-bench-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(dir) }() // CoreDNS has read it by then
 	corefile := filepath.Join(dir, "Corefile")
 	text := fmt.Sprintf(".:%d {\n\tbind 127.0.0.1\n\twhoami\n}\n", port)
 	if err := os.WriteFile(corefile, []byte(text), 0o600); err != nil {
