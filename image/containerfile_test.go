@@ -261,12 +261,9 @@ func onlyImage(t *testing.T, dir string) v1.Image {
 	return img
 }
 
-// packContext makes the image of the same context as scripts/images.sh would.
-func (c containerfile) packContext(t *testing.T, context string) v1.Image {
+// spec reads the image's description.
+func (c containerfile) spec(t *testing.T) Spec {
 	t.Helper()
-	root := filepath.Join(t.TempDir(), "root")
-	command(t, context, nil, "deploy/"+c.name+"/rootfs.sh", append([]string{"packages", root, ""}, c.parts...)...)
-	command(t, context, nil, "install", "-m", "0755", "program", filepath.Join(root, c.program))
 	f, err := os.Open(c.dir() + "/image.json")
 	if err != nil {
 		t.Fatal(err)
@@ -274,14 +271,23 @@ func (c containerfile) packContext(t *testing.T, context string) v1.Image {
 	defer func() { _ = f.Close() }()
 	spec, err := ParseSpec(f)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", c.name, err)
 	}
+	return spec
+}
+
+// packContext makes the image of the same context as scripts/images.sh would.
+func (c containerfile) packContext(t *testing.T, context string) v1.Image {
+	t.Helper()
+	root := filepath.Join(t.TempDir(), "root")
+	command(t, context, nil, "deploy/"+c.name+"/rootfs.sh", append([]string{"packages", root, ""}, c.parts...)...)
+	command(t, context, nil, "install", "-m", "0755", "program", filepath.Join(root, c.program))
 	platform := v1.Platform{OS: "linux", Architecture: runtime.GOARCH}
 	options := Options{}
 	if c.fileCaps != "" {
 		options = testOptions(t, c.fileCaps)
 	}
-	set, err := Build(spec, []Root{{platform, root}}, options)
+	set, err := Build(c.spec(t), []Root{{platform, root}}, options)
 	if err != nil {
 		t.Fatal(err)
 	}

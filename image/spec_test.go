@@ -1,7 +1,6 @@
 package image
 
 import (
-	"os"
 	"strings"
 	"testing"
 )
@@ -40,16 +39,7 @@ func TestParseSpec(t *testing.T) {
 // TestSpecs reads those of the images that are made here.
 func TestSpecs(t *testing.T) {
 	for _, c := range containerfiles {
-		f, err := os.Open(c.dir() + "/image.json")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = f.Close() }()
-		spec, err := ParseSpec(f)
-		if err != nil {
-			t.Errorf("%s: %v", c.name, err)
-		}
-		if spec.Name != c.name || spec.Module != c.module || rel(spec.Program) != c.program {
+		if spec := c.spec(t); spec.Name != c.name || spec.Module != c.module || rel(spec.Program) != c.program {
 			t.Errorf("%s: describes %s of %s at %s", c.name, spec.Name, spec.Module, spec.Program)
 		}
 	}

@@ -54,7 +54,7 @@ func newScan() *cobra.Command {
 	s := scanner{report: findings.Report{Findings: []scan.Finding{}, Errors: []string{}}}
 	cmd := &cobra.Command{
 		Use: "scan [flags] TARGET...", Short: "Find files that carry capabilities, and what is wrong with them",
-		Long: scanLong, Example: scanExamples, Args: targets, RunE: s.run,
+		Long: scanLong, Example: scanExamples, Args: someTargets, RunE: s.run,
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.format, "format", "table", "table, json or sarif")
@@ -63,8 +63,7 @@ func newScan() *cobra.Command {
 	return cmd
 }
 
-// targets wants one at least.
-func targets(_ *cobra.Command, args []string) error {
+func someTargets(_ *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return errors.New("scan: want a TARGET: a directory, a file or an image")
 	}

@@ -74,11 +74,12 @@ func (k *container) read(global, run flags.Syntax, args []string) error {
 	if len(args) > 0 && args[0] == "container" {
 		args = args[1:]
 	}
-	if len(args) > 0 && args[0] == "compose" {
-		return fmt.Errorf("%q: want run or create; what compose starts is in its file", strings.Join(verb[:min(len(verb), 2)], " "))
-	}
 	if len(args) == 0 || args[0] != "run" && args[0] != "create" {
-		return fmt.Errorf("%q: want run or create", strings.Join(verb[:min(len(verb), 2)], " "))
+		want := "run or create"
+		if len(args) > 0 && args[0] == "compose" {
+			want += "; what compose starts is in its file"
+		}
+		return fmt.Errorf("%q: want %s", strings.Join(verb[:min(len(verb), 2)], " "), want)
 	}
 	if p, err = run.Parse(args[1:]); err != nil {
 		return fmt.Errorf("%s: %w", args[0], err)

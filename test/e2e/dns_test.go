@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/miekg/dns"
-	"github.com/quic-go/quic-go"
 
 	"github.com/capwise/capwise/test/e2e/internal/netns"
 )
@@ -115,16 +114,11 @@ func askHTTP3(network, root string) (string, error) {
 
 // askQUIC asks over QUIC (RFC 9250), on a stream of its own.
 func askQUIC(network string, roots *x509.CertPool) (string, error) {
-	var socket net.PacketConn
-	err := netns.Do(network, func() (err error) {
-		socket, err = net.ListenPacket("udp4", "127.0.0.1:0")
-		return err
-	})
+	sender, closeSender, err := quicSender(network)
 	if err != nil {
 		return "", err
 	}
-	sender := &quic.Transport{Conn: socket}
-	defer func() { _ = sender.Close(); _ = socket.Close() }() // nothing is sent any more
+	defer closeSender()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	conn, err := sender.Dial(ctx, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 853},

@@ -86,6 +86,21 @@ func (s *plain) curl(t *testing.T, root string, args ...string) string {
 	}
 }
 
+// quicSender returns a client's end of QUIC inside of a network namespace, and what
+// closes it.
+func quicSender(network string) (*quic.Transport, func(), error) {
+	var socket net.PacketConn
+	err := netns.Do(network, func() (err error) {
+		socket, err = net.ListenPacket("udp4", "127.0.0.1:0")
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	sender := &quic.Transport{Conn: socket}
+	return sender, func() { _ = sender.Close(); _ = socket.Close() }, nil // nothing is sent any more
+}
+
 // getHTTP3 fetches a page from 127.0.0.1:443 over QUIC, from inside of a network
 // namespace.
 func getHTTP3(network, root, url string) (string, error) {
@@ -95,16 +110,11 @@ func getHTTP3(network, root, url string) (string, error) {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem)
-	var socket net.PacketConn
-	err = netns.Do(network, func() error {
-		socket, err = net.ListenPacket("udp4", "127.0.0.1:0")
-		return err
-	})
+	sender, closeSender, err := quicSender(network)
 	if err != nil {
 		return "", err
 	}
-	sender := &quic.Transport{Conn: socket}
-	defer func() { _ = sender.Close(); _ = socket.Close() }() // nothing is sent any more
+	defer closeSender()
 	client := &http3.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots},
 		Dial: func(ctx context.Context, _ string, tlsConfig *tls.Config, config *quic.Config) (*quic.Conn, error) {
