@@ -133,11 +133,14 @@ func hookSyscall(h *hooked, arch string) error {
 		call = "if err == EACCES { if trap == capwiseSysDirectBind { return capwiseRebind(a1, unsafe.Pointer(a2), a3) }; " +
 			"if trap == SYS_SOCKETCALL && a1 == capwiseSysBind { return capwiseRebindArgs(unsafe.Pointer(a2)) } }; "
 	}
-	for name, params := range map[string][]string{
-		"Syscall":  {"trap", "a1", "a2", "a3"},
-		"Syscall6": {"trap", "a1", "a2", "a3", "a4", "a5", "a6"},
+	for _, to := range []struct {
+		name   string
+		params []string
+	}{
+		{"Syscall", []string{"trap", "a1", "a2", "a3"}},
+		{"Syscall6", []string{"trap", "a1", "a2", "a3", "a4", "a5", "a6"}},
 	} {
-		f, err := h.syscallFunction(name, params)
+		f, err := h.syscallFunction(to.name, to.params)
 		if err != nil {
 			return err
 		}
@@ -236,17 +239,20 @@ func hookStart(h *hooked, _ string) error {
 // hookListen lets what package net binds for listeners and packet connections
 // note why a bind was refused, when it was.
 func hookListen(h *hooked, _ string) error {
-	for name, params := range map[string][]string{
-		"listenStream":   {"ctx", "laddr", "backlog", "ctrlCtxFn"},
-		"listenDatagram": {"ctx", "laddr", "ctrlCtxFn"},
+	for _, to := range []struct {
+		name   string
+		params []string
+	}{
+		{"listenStream", []string{"ctx", "laddr", "backlog", "ctrlCtxFn"}},
+		{"listenDatagram", []string{"ctx", "laddr", "ctrlCtxFn"}},
 	} {
-		f, err := h.function("*netFD", name, params...)
+		f, err := h.function("*netFD", to.name, to.params...)
 		if err != nil {
 			return err
 		}
 		body := ifBindFails(f)
 		if body == nil {
-			return h.unlike(f, "func %s to have one statement \"if err = syscall.Bind(...); err != nil\"", name)
+			return h.unlike(f, "func %s to have one statement \"if err = syscall.Bind(...); err != nil\"", to.name)
 		}
 		h.edits.insert(h.fset, body.Lbrace+1, " capwiseRefused(laddr, err); ")
 	}

@@ -75,7 +75,7 @@ func (t *Toolchain) Write(folder string, o Options) (string, error) {
 		replace = map[string]string{}
 	}
 	content := folder + "/_" + sum(files) // whose packages no pattern like ./... matches
-	for name := range files {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		path := t.path(name)
 		if by, ok := replace[path]; ok {
 			return "", fmt.Errorf("the overlay replaces %s by %s, where capwise would have to inject", path, by)
