@@ -66,7 +66,7 @@ func TestInjected(t *testing.T) {
 		arches = append(arches, "386")
 	}
 	for _, arch := range arches {
-		out := runGo(t, []string{"GOARCH=" + arch, "CGO_ENABLED=0"}, "test", "-v", "-count=1", "-overlay="+writeOverlay(t, arch), "-tags=injected", "./injected")
+		out := runGo(t, []string{"GOARCH=" + arch, "CGO_ENABLED=0"}, "test", "-v", "-count=1", "-vet=off", "-overlay="+writeOverlay(t, arch), "-tags=injected", "./injected")
 		for line := range strings.Lines(out) {
 			if strings.HasPrefix(line, "--- ") {
 				t.Log(arch, strings.TrimSpace(line))
@@ -82,7 +82,7 @@ func TestInjectedOtherwise(t *testing.T) {
 		t.Skip("takes a while")
 	}
 	for _, args := range [][]string{{"-race"}, {"-gcflags=all=-N -l"}} {
-		args = append([]string{"test", "-count=1", "-overlay=" + writeOverlay(t, runtime.GOARCH), "-tags=injected"}, args...)
+		args = append([]string{"test", "-count=1", "-vet=off", "-overlay=" + writeOverlay(t, runtime.GOARCH), "-tags=injected"}, args...)
 		runGo(t, []string{"CGO_ENABLED=1"}, append(args, "./injected")...)
 	}
 }
@@ -92,7 +92,7 @@ func TestStandardLibrary(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
 	}
-	runGo(t, nil, "test", "-short", "-overlay="+writeOverlay(t, runtime.GOARCH), "net", "syscall", "os")
+	runGo(t, nil, "test", "-short", "-vet=off", "-overlay="+writeOverlay(t, runtime.GOARCH), "net", "syscall", "os")
 }
 
 // TestArchitectures builds a program with what is injected for each of Linux's. The

@@ -129,7 +129,7 @@ if [ ! -d "$debs/amd64/git" ] || [ -n "${REFRESH:-}" ]; then
 	rm -rf "$debs"
 	mv "$stage/debs" "$debs"
 fi
-env -u GOOS -u GOARCH go build -o "$work/capwise-image" ./image/cmd/capwise-image
+env -u GOOS -u GOARCH go build -trimpath -o "$work/capwise-image" ./image/cmd/capwise-image
 for name in $images; do
 	image "$name" "$@"
 done

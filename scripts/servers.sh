@@ -133,7 +133,7 @@ build() {
 
 # shellcheck disable=SC2046 # a list of words
 [ "$*" != all ] || set -- $(awk 'NF { print $1 }' <<<"$servers")
-(cd "$root" && GOFLAGS='' scripts/module.sh image build -o "$cache/capwise-image" ./cmd/capwise-image)
+(cd "$root" && GOFLAGS='' scripts/module.sh image build -trimpath -o "$cache/capwise-image" ./cmd/capwise-image)
 for wanted; do
 	line=$(awk -v name="$wanted" '$1 == name' <<<"$servers")
 	[ -n "$line" ] || {

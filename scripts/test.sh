@@ -27,10 +27,14 @@ summary() {
 }
 trap summary EXIT
 
+# Everything is compiled with this flag, so that nothing is compiled without it too.
+export GOFLAGS=-trimpath
+
 # gotest NAME MODULE [VARIABLE=VALUE ...] -- ARGUMENTS
 #
 # Runs the tests of a module, with the versions of its own go.mod. With the
-# word "injected" among the variables they are built by "capwise build".
+# word "injected" among the variables they are built by "capwise build". What "go
+# test" would vet, all dependencies included, lint.sh vets with more checks.
 gotest() {
 	local name=$1 module=$2 variables=() with=()
 	shift 2
@@ -43,8 +47,8 @@ gotest() {
 	done
 	shift
 	say "$name"
-	env "${variables[@]}" "$root/.cache/tools/gotestsum" --format pkgname --jsonfile "$work/${name//[^a-z0-9]/-}.json" \
-		--raw-command -- "${with[@]}" scripts/module.sh "$module" test -json -timeout 20m "$@"
+	env "${variables[@]}" "${with[@]}" "$root/.cache/tools/gotestsum" --format pkgname --jsonfile "$work/${name//[^a-z0-9]/-}.json" \
+		--raw-command -- scripts/module.sh "$module" test -json -vet=off -timeout 20m "$@"
 }
 
 scripts/prepare-debian.sh
@@ -59,7 +63,7 @@ gotest "library, race detector" . CGO_ENABLED=1 -- -race -parallel 16 . ./capset
 gotest "peers: setcap, getcap, libcap" test/peers -- ./...
 
 scripts/launchers.sh
-gotest "command line" cmd/capwise CGO_ENABLED=0 -- -trimpath ./...
+gotest "command line" cmd/capwise CGO_ENABLED=0 -- ./...
 
 say "programs"
 scripts/capwise.sh bin/capwise
@@ -74,13 +78,13 @@ export CAPWISE_COREDNS=$root/bin/coredns
 bin/coredns -version
 
 # With the flags of program.sh, so that Caddy is not compiled a second time.
-gotest "caddy" caddy CGO_ENABLED=0 -- -count=1 -trimpath -tags nobadger,nomysql,nopgx ./...
-gotest "coredns" coredns CGO_ENABLED=0 -- -count=1 -trimpath -tags grpcnotrace ./...
+gotest "caddy" caddy CGO_ENABLED=0 -- -count=1 -tags nobadger,nomysql,nopgx ./...
+gotest "coredns" coredns CGO_ENABLED=0 injected -- -count=1 -tags grpcnotrace ./...
 
 # CoreDNS' own tests of what listens have to pass with a standard library that
 # raises. They build as program.sh does.
 gotest "coredns: its own tests, by capwise build" coredns CGO_ENABLED=0 injected -- \
-	-trimpath -tags grpcnotrace github.com/coredns/coredns/core/dnsserver github.com/coredns/coredns/plugin/forward
+	-tags grpcnotrace github.com/coredns/coredns/core/dnsserver github.com/coredns/coredns/plugin/forward
 
 say "lint"
 scripts/lint.sh

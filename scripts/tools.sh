@@ -19,6 +19,6 @@ for name; do
 		exit 1
 	}
 	echo "tools.sh: building $name" >&2
-	go build -o "$out/$name.$$" "$package"
+	go build -trimpath -o "$out/$name.$$" "$package"
 	mv "$out/$name.$$" "$out/$name"
 done

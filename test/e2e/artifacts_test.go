@@ -113,7 +113,7 @@ var probeBinary = sync.OnceValues(func() (string, error) {
 
 // goBuild builds a program of this folder, with the library of this checkout.
 func goBuild(path, pkg string) error {
-	cmd := exec.Command("go", "build", "-o", path, pkg)
+	cmd := exec.Command("go", "build", "-trimpath", "-o", path, pkg)
 	workspace, err := filepath.Abs("../../go.work")
 	if err != nil {
 		return err

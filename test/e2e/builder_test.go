@@ -39,6 +39,7 @@ func TestBuilder(t *testing.T) {
 	}{{docker, false}, {podmanRunc, true}} {
 		r := tc.runtime
 		t.Run(r.Name(), func(t *testing.T) {
+			t.Parallel()
 			results.report(t, "caddy-builder: a Caddy 2.10.2 with a plugin from a git repository, in two stages", r.Name())
 			need(t, append([]string{capwiseBinary(), "git"}, r.needs...)...)
 			r.ready(t, get(t, builderImage))
