@@ -44,6 +44,12 @@ func main() {
 
 func run(args []string) int {
 	root := newRoot()
+	root.InitDefaultHelpCmd()
+	for _, c := range root.Commands() {
+		if c.Name() == "help" {
+			c.RunE = help
+		}
+	}
 	root.SetArgs(args)
 	switch err := root.Execute(); {
 	case err == nil:
@@ -88,4 +94,14 @@ its own.`,
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages |", ".FlagUsagesWrapped 80 |"))
 	root.AddCommand(newExplain(), newDoctor(), newScan(), newFix(), newExec(), newBuild(), newDemo())
 	return root
+}
+
+// help is an error where there is no such command, unlike cobra's.
+func help(c *cobra.Command, args []string) error {
+	about, _, err := c.Root().Find(args)
+	if err != nil {
+		return err
+	}
+	about.InitDefaultHelpFlag()
+	return about.Help()
 }
