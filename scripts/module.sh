@@ -18,10 +18,15 @@ mkdir -p "$root/.cache"
 modfile=$root/.cache/$module.mod
 up=$(echo "$module" | sed 's|[^/]*|..|g')
 mkdir -p "$(dirname "$modfile")"
-cp "$root/$module/go.mod" "$modfile"
-cp "$root/$module/go.sum" "${modfile%.mod}.sum" 2>/dev/null || :
-echo "replace github.com/capwise/capwise v0.0.0 => $up" >>"$modfile"
-sed -n "s|^.*\(github.com/capwise/capwise/\)\([^ ]*\) v0\.0\.0.*|replace \1\2 v0.0.0 => $up/\2|p" "$module/go.mod" >>"$modfile"
+# Others may be reading them.
+{
+	cat "$module/go.mod"
+	echo "replace github.com/capwise/capwise v0.0.0 => $up"
+	sed -n "s|^.*\(github.com/capwise/capwise/\)\([^ ]*\) v0\.0\.0.*|replace \1\2 v0.0.0 => $up/\2|p" "$module/go.mod"
+} >"$modfile.$$"
+cat "$module/go.sum" >"$modfile.sum.$$" 2>/dev/null || :
+mv "$modfile.sum.$$" "${modfile%.mod}.sum"
+mv "$modfile.$$" "$modfile"
 cd "$root/$module"
 verb=$1
 shift
