@@ -9,17 +9,17 @@
 set -eu
 cd "$(dirname "$0")/.."
 out=${1:-cmd/capwise/internal/launchers/bin}
-mkdir -p "$out"
+mkdir -p "$out" .cache
+stage=$(mktemp -d .cache/launchers.XXXXXX)
+trap 'rm -rf "$stage"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 for arch in amd64 arm64 arm ppc64le riscv64 s390x; do
 	env GOFLAGS= GOWORK=off GOEXPERIMENT= CGO_ENABLED=0 GOOS=linux GOARCH="$arch" \
 		GOAMD64=v1 GOARM64=v8.0 GOARM=7 GOPPC64=power8 GORISCV64=rva20u64 \
 		go build -trimpath -buildvcs=false -tags capwise_exact -ldflags '-s -w -buildid= -checklinkname=0' \
-		-o "$out/$arch.$$" ./launch/cmd/capwise-launcher
+		-o "$stage/$arch" ./launch/cmd/capwise-launcher
 	# A reader never finds it half written, and what is unchanged keeps its time.
-	gzip -9n "$out/$arch.$$"
-	if cmp -s "$out/$arch.$$.gz" "$out/$arch.gz"; then
-		rm "$out/$arch.$$.gz"
-	else
-		mv "$out/$arch.$$.gz" "$out/$arch.gz"
-	fi
+	gzip -9n "$stage/$arch"
+	cmp -s "$stage/$arch.gz" "$out/$arch.gz" || mv "$stage/$arch.gz" "$out/$arch.gz"
 done
