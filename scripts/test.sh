@@ -16,11 +16,6 @@ say() { printf '\n== %s\n' "$*"; }
 # summary is printed however the tests end.
 summary() {
 	local code=$?
-	if [ -n "$ahead" ]; then
-		kill -- "-$ahead" 2>/dev/null || true
-		wait "$ahead" || true
-	fi
-	rm -rf "$work/tmp"
 	if [ -s "$work/e2e" ]; then
 		say "real runtimes"
 		cat "$work/e2e"
@@ -30,27 +25,10 @@ summary() {
 	echo "$(count pass) passed, $(count fail) failed, $(count skip) skipped"
 	exit "$code"
 }
-ahead=
 trap summary EXIT
 
 # Everything is compiled with this flag, so that nothing is compiled without it too.
 export GOFLAGS=-trimpath
-
-# What takes long to make is made from the start, as far as tests leave processors
-# idle: in a process group of its own, but not in a session of its own, to which
-# Linux would give half of the processors.
-make_ahead() {
-	mkdir "$work/tmp"
-	set -m
-	GOTMPDIR=$work/tmp nice -n 19 bash -euc '
-		scripts/tools.sh gofumpt golangci-lint govulncheck
-		scripts/realcases.sh
-		scripts/capwise.sh .cache/capwise
-		CAPWISE=$PWD/.cache/capwise scripts/images.sh
-	' </dev/null >"$work/ahead" 2>&1 &
-	set +m
-	ahead=$!
-}
 
 # gotest NAME MODULE [VARIABLE=VALUE ...] -- ARGUMENTS
 #
@@ -75,7 +53,6 @@ gotest() {
 
 scripts/prepare-debian.sh
 scripts/tools.sh gotestsum
-make_ahead
 
 gotest "library, without cgo" . CGO_ENABLED=0 -- ./...
 gotest "library, with cgo" . CGO_ENABLED=1 -- .
@@ -116,11 +93,8 @@ say "lint"
 scripts/lint.sh
 
 say "images"
-made=0
-wait "$ahead" || made=$?
-ahead=
-cat "$work/ahead"
-[ "$made" = 0 ]
+scripts/images.sh
+scripts/realcases.sh
 scripts/servers.sh caddy
 
 say "Caddy 2.10.2: its own tests"

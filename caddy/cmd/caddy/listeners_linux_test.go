@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -68,8 +67,7 @@ func TestListenersAreTheKernels(t *testing.T) {
 				t.Errorf("kernel -, predicted +\n%s", diff)
 			}
 			s.waitFor("capability receipt") // comes a moment later with the admin endpoint off
-			s.signal(syscall.SIGTERM)
-			if code := s.exit(); code != 0 {
+			if code := s.stop(); code != 0 {
 				t.Errorf("it ended with %d", code)
 			}
 			if n := len(s.receipts()); n != 1 {

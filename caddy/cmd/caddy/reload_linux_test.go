@@ -106,8 +106,7 @@ func TestSameReloads(t *testing.T) {
 					if program == ours(t, "") {
 						s.hasReceipts(3)
 					}
-					s.signal(syscall.SIGTERM)
-					seen = append(seen, fmt.Sprintf("exit code %d", s.exit()))
+					seen = append(seen, fmt.Sprintf("exit code %d", s.stop()))
 					return append(seen, messages(s.stderr.String())...)
 				})
 			})
@@ -179,8 +178,7 @@ func TestOneReceiptForEachLoad(t *testing.T) {
 			p.file("off.json", `{"admin": {"disabled": true}}`)
 			s := p.start(ours(t, ""), args...)
 			s.hasReceipts(1)
-			s.signal(syscall.SIGTERM)
-			s.exit()
+			s.stop()
 		})
 	}
 }
@@ -200,8 +198,7 @@ func TestReloadBlocked(t *testing.T) {
 	}
 	s.waitUntil("it explains", func() bool { return explained() > 0 })
 	s.serves(n, 1)
-	s.signal(syscall.SIGTERM)
-	if s.exit(); explained() != 1 {
+	if s.stop(); explained() != 1 {
 		t.Errorf("%d explanations\n%s", explained(), s.stderr)
 	}
 }
@@ -213,8 +210,7 @@ func TestSameResume(t *testing.T) {
 		p := newPlace(t, n, nobody)
 		s := p.serve(program, "run", "--config", p.file("Caddyfile", page("", 1)))
 		n.request(t, "POST", adminURL+"/load", page("", 2), "Content-Type: text/caddyfile")
-		s.signal(syscall.SIGTERM)
-		seen := []string{fmt.Sprint(s.exit())}
+		seen := []string{fmt.Sprint(s.stop())}
 		s = p.serve(program, "run", "--resume", "--config", filepath.Join(p.home, "Caddyfile"))
 		s.serves(n, 2)
 		return append(seen, openSockets(t, s.cmd.Process.Pid)...)
