@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/capwise/capwise/internal/sys"
 	"github.com/capwise/capwise/scenario"
@@ -79,26 +80,36 @@ func contains(owners []uint64, link string) bool {
 // portStart reads net.ipv4.ip_unprivileged_port_start of a network namespace. For
 // another than the reader's it goes there, on a thread that ends with it.
 func portStart(network string, mine bool) (int, error) {
-	const file = "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+	if mine {
+		return readPortStart()
+	}
 	type answer struct {
-		text []byte
-		err  error
+		start int
+		err   error
 	}
 	done := make(chan answer)
 	go func() {
 		var a answer
-		if !mine {
-			runtime.LockOSThread() // never unlocked: the thread is in another network
-			a.err = sys.EnterNetwork(network)
-		}
-		if a.err == nil {
-			a.text, a.err = os.ReadFile(file)
+		runtime.LockOSThread()
+		if syscall.Gettid() == os.Getpid() {
+			// Go's main thread never ends, and in /proc it stands for the process. While
+			// it is locked here, another goroutine is on another thread.
+			a.start, a.err = portStart(network, false)
+			runtime.UnlockOSThread()
+		} else if a.err = sys.EnterNetwork(network); a.err == nil { // never unlocked
+			a.start, a.err = readPortStart()
 		}
 		done <- a
 	}()
 	a := <-done
-	if a.err != nil {
-		return 0, a.err
+	return a.start, a.err
+}
+
+// readPortStart reads it in the network namespace of the calling thread.
+func readPortStart() (int, error) {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	if err != nil {
+		return 0, err
 	}
-	return strconv.Atoi(strings.TrimSpace(string(a.text)))
+	return strconv.Atoi(strings.TrimSpace(string(text)))
 }

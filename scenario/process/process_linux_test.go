@@ -103,9 +103,19 @@ func start(t *testing.T, attr *syscall.SysProcAttr, argv ...string) scenario.Sta
 
 const wait = `echo; exec sleep 60`
 
-// TestNamespaces asks about processes in other namespaces than the test's.
+// TestNamespaces asks about processes in other namespaces than the test's, which
+// itself stays where it is.
 func TestNamespaces(t *testing.T) {
 	need.Root(t)
+	own, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if now, err := os.Readlink("/proc/self/ns/net"); err != nil || now != own {
+			t.Errorf("the test is in %s now, %v, and was in %s", now, err, own)
+		}
+	}()
 	mapped := []syscall.SysProcIDMap{{ContainerID: 0, HostID: 100000, Size: 1000}}
 	user := func(flags uintptr) *syscall.SysProcAttr {
 		return &syscall.SysProcAttr{
@@ -117,9 +127,9 @@ func TestNamespaces(t *testing.T) {
 	if s := foreign.Settings; !s.UserNamespace || s.Network != scenario.NetworkHost || s.UID != 33 || s.GID != 34 || foreign.Running.UID.Real != 33 {
 		t.Errorf("in a user namespace, on the network outside: %+v", foreign)
 	}
-	own := start(t, user(syscall.CLONE_NEWNET), "sh", "-c", wait)
-	if s := own.Settings; !s.UserNamespace || s.Network != scenario.NetworkPrivate || s.PortStart != 1024 {
-		t.Errorf("in a user namespace, with a network: %+v", own)
+	private := start(t, user(syscall.CLONE_NEWNET), "sh", "-c", wait)
+	if s := private.Settings; !s.UserNamespace || s.Network != scenario.NetworkPrivate || s.PortStart != 1024 {
+		t.Errorf("in a user namespace, with a network: %+v", private)
 	}
 	network := start(t, &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}, "sh", "-c",
 		"echo 80 >/proc/sys/net/ipv4/ip_unprivileged_port_start; "+wait)
