@@ -47,6 +47,12 @@ func (h *hooked) unlike(n ast.Node, format string, args ...any) error {
 	return &LayoutError{place, fmt.Sprintf(format, args...)}
 }
 
+// signature is the name of a function and those of its parameters.
+type signature struct {
+	name   string
+	params []string
+}
+
 // function finds a function, or a method by the type that receives it, whose
 // parameters have these names.
 func (h *hooked) function(receiver, name string, params ...string) (*ast.FuncDecl, error) {
@@ -133,10 +139,7 @@ func hookSyscall(h *hooked, arch string) error {
 		call = "if err == EACCES { if trap == capwiseSysDirectBind { return capwiseRebind(a1, unsafe.Pointer(a2), a3) }; " +
 			"if trap == SYS_SOCKETCALL && a1 == capwiseSysBind { return capwiseRebindArgs(unsafe.Pointer(a2)) } }; "
 	}
-	for _, to := range []struct {
-		name   string
-		params []string
-	}{
+	for _, to := range []signature{
 		{"Syscall", []string{"trap", "a1", "a2", "a3"}},
 		{"Syscall6", []string{"trap", "a1", "a2", "a3", "a4", "a5", "a6"}},
 	} {
@@ -239,10 +242,7 @@ func hookStart(h *hooked, _ string) error {
 // hookListen lets what package net binds for listeners and packet connections
 // note why a bind was refused, when it was.
 func hookListen(h *hooked, _ string) error {
-	for _, to := range []struct {
-		name   string
-		params []string
-	}{
+	for _, to := range []signature{
 		{"listenStream", []string{"ctx", "laddr", "backlog", "ctrlCtxFn"}},
 		{"listenDatagram", []string{"ctx", "laddr", "ctrlCtxFn"}},
 	} {

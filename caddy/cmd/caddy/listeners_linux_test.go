@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -67,7 +68,8 @@ func TestListenersAreTheKernels(t *testing.T) {
 				t.Errorf("kernel -, predicted +\n%s", diff)
 			}
 			s.waitFor("capability receipt") // comes a moment later with the admin endpoint off
-			if code := s.stop(); code != 0 {
+			s.signal(syscall.SIGTERM)
+			if code := s.exit(); code != 0 && !killedEarly(s) {
 				t.Errorf("it ended with %d", code)
 			}
 			if n := len(s.receipts()); n != 1 {
@@ -75,6 +77,13 @@ func TestListenersAreTheKernels(t *testing.T) {
 			}
 		})
 	}
+}
+
+// killedEarly is whether SIGTERM ended the server as if nobody had asked for it:
+// Caddy asks in a goroutine, which may not have run where there is little to load.
+func killedEarly(s *server) bool {
+	status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGTERM
 }
 
 // inherit gives the place's programs a listening socket as descriptor 3.

@@ -172,18 +172,6 @@ func (s *server) waitUntil(what string, holds func() bool) {
 	}
 }
 
-// stop ends the server by SIGTERM and returns its exit code, 0 also where the signal
-// was there before the goroutine by which Caddy asks for it.
-func (s *server) stop() int {
-	s.t.Helper()
-	s.signal(syscall.SIGTERM)
-	code := s.exit()
-	if status, ok := s.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGTERM {
-		return 0
-	}
-	return code
-}
-
 // exit waits until the server has ended by itself, and returns its exit code.
 func (s *server) exit() int {
 	s.t.Helper()

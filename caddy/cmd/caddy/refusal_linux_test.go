@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -226,7 +227,8 @@ func TestReloadsOntoItself(t *testing.T) {
 			return n.request(t, "GET", "http://127.0.0.1:80/", "").body == fmt.Sprint(i)
 		})
 	}
-	if code := s.stop(); code != 0 || len(s.receipts()) != 6 {
+	s.signal(syscall.SIGTERM)
+	if code := s.exit(); code != 0 || len(s.receipts()) != 6 {
 		t.Errorf("it ended with %d after %d receipts, want 6\n%s", code, len(s.receipts()), s.stderr)
 	}
 }

@@ -106,7 +106,8 @@ func TestSameReloads(t *testing.T) {
 					if program == ours(t, "") {
 						s.hasReceipts(3)
 					}
-					seen = append(seen, fmt.Sprintf("exit code %d", s.stop()))
+					s.signal(syscall.SIGTERM)
+					seen = append(seen, fmt.Sprintf("exit code %d", s.exit()))
 					return append(seen, messages(s.stderr.String())...)
 				})
 			})
@@ -178,7 +179,8 @@ func TestOneReceiptForEachLoad(t *testing.T) {
 			p.file("off.json", `{"admin": {"disabled": true}}`)
 			s := p.start(ours(t, ""), args...)
 			s.hasReceipts(1)
-			s.stop()
+			s.signal(syscall.SIGTERM)
+			s.exit()
 		})
 	}
 }
@@ -198,7 +200,8 @@ func TestReloadBlocked(t *testing.T) {
 	}
 	s.waitUntil("it explains", func() bool { return explained() > 0 })
 	s.serves(n, 1)
-	if s.stop(); explained() != 1 {
+	s.signal(syscall.SIGTERM)
+	if s.exit(); explained() != 1 {
 		t.Errorf("%d explanations\n%s", explained(), s.stderr)
 	}
 }
@@ -210,7 +213,8 @@ func TestSameResume(t *testing.T) {
 		p := newPlace(t, n, nobody)
 		s := p.serve(program, "run", "--config", p.file("Caddyfile", page("", 1)))
 		n.request(t, "POST", adminURL+"/load", page("", 2), "Content-Type: text/caddyfile")
-		seen := []string{fmt.Sprint(s.stop())}
+		s.signal(syscall.SIGTERM)
+		seen := []string{fmt.Sprint(s.exit())}
 		s = p.serve(program, "run", "--resume", "--config", filepath.Join(p.home, "Caddyfile"))
 		s.serves(n, 2)
 		return append(seen, openSockets(t, s.cmd.Process.Pid)...)
