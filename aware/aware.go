@@ -38,6 +38,8 @@ type Result struct {
 	Evidence string
 	// Injected says that the program was built by "capwise build".
 	Injected bool
+	// Launches is what a launcher of capwise was made for; nil for other programs.
+	Launches *launch.Config
 }
 
 // raisers is the functions that are known to raise a permitted capability where
@@ -151,7 +153,7 @@ func launcher(r io.ReaderAt) Result {
 	if err != nil {
 		return Result{Answer: Unknown, Evidence: fmt.Sprintf("a launcher of capwise that starts nothing: %v", err)}
 	}
-	return Result{Answer: Aware, Evidence: "the launcher of capwise for " + c.Target}
+	return Result{Answer: Aware, Evidence: "the launcher of capwise for " + c.Target, Launches: &c}
 }
 
 // functionTable returns the section that holds the names of a Go program's

@@ -5,11 +5,11 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/fix"
+	"github.com/capwise/capwise/held"
 	"github.com/capwise/capwise/internal/need"
 )
 
@@ -31,6 +31,17 @@ func file(t *testing.T, caps string) string {
 	return path
 }
 
+// apply fixes the file at path.
+func apply(t *testing.T, path string, o fix.Options) (fix.Change, error) {
+	t.Helper()
+	f, err := held.Open(path)
+	if err != nil {
+		return fix.Change{}, err
+	}
+	defer f.Close()
+	return fix.File(f, o)
+}
+
 // TestFile holds what each mode makes of a file, that a dry run does nothing, and
 // that a second one has nothing to do.
 func TestFile(t *testing.T) {
@@ -43,6 +54,7 @@ func TestFile(t *testing.T) {
 		{"cap_net_bind_service=ep", fix.Permitted, "cap_net_bind_service=p"},
 		{"cap_net_bind_service,cap_net_admin=ep", fix.Permitted, "cap_net_bind_service,cap_net_admin=p"},
 		{"cap_net_raw=eip", fix.Permitted, "cap_net_raw=ip"},
+		{"cap_net_raw=ei", fix.Permitted, "cap_net_raw=ei"}, // which always starts
 		{"cap_net_bind_service=p", fix.Permitted, "cap_net_bind_service=p"},
 		{"cap_net_bind_service=ep", fix.Strip, ""},
 		{"=", fix.Strip, ""},
@@ -55,7 +67,7 @@ func TestFile(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, dry := range []bool{true, false} {
-			c, err := fix.File(path, tc.mode, dry)
+			c, err := apply(t, path, fix.Options{Mode: tc.mode, DryRun: dry})
 			if err != nil || c.Old != tc.old || c.New != tc.now {
 				t.Errorf("%q, %s, dry %t: %+v, %v; want %q", tc.old, tc.mode, dry, c, err, tc.now)
 			}
@@ -67,7 +79,7 @@ func TestFile(t *testing.T) {
 				t.Errorf("%q, %s, dry %t: carries %q, want %q", tc.old, tc.mode, dry, got, want)
 			}
 		}
-		if c, err := fix.File(path, tc.mode, false); err != nil || c.Needed() {
+		if c, err := apply(t, path, fix.Options{Mode: tc.mode}); err != nil || c.Needed() {
 			t.Errorf("%q, %s: a second run does %+v, %v", tc.old, tc.mode, c, err)
 		}
 		after, err := os.Lstat(path)
@@ -105,9 +117,82 @@ func TestRefuses(t *testing.T) {
 	if err := filecap.Set(foreign, caps); err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]error{link: syscall.ELOOP, path + "-none": os.ErrNotExist, foreign: fix.ErrForeign} {
-		if _, err := fix.File(name, fix.Permitted, false); !errors.Is(err, want) || !strings.Contains(err.Error(), name) {
+	for name, want := range map[string]error{path + "-none": os.ErrNotExist, foreign: fix.ErrForeign} {
+		if _, err := apply(t, name, fix.Options{Mode: fix.Permitted}); !errors.Is(err, want) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v, want %v", name, err, want)
 		}
+	}
+	// A link that nobody else could have put there leads to its file.
+	if c, err := apply(t, link, fix.Options{Mode: fix.Permitted}); err != nil || !c.Needed() || text(t, path) != "cap_net_raw=p" {
+		t.Errorf("%+v, %v; the file carries %q", c, err, text(t, path))
+	}
+}
+
+// TestExposed holds that nothing is changed that others could swap, that the error
+// names the folder, and that --trust-tree is a way out.
+func TestExposed(t *testing.T) {
+	need.Root(t)
+	for name, expose := range map[string]func(dir string) error{
+		"writable": func(dir string) error { return os.Chmod(dir, 0o777) },
+		"group":    func(dir string) error { return os.Chmod(dir, 0o770) },
+		"foreign":  func(dir string) error { return os.Chown(dir, 1001, 0) },
+		"sticky, and the file is another's": func(dir string) error {
+			return errors.Join(os.Chmod(dir, 0o777|os.ModeSticky), os.Chown(filepath.Join(dir, "file"), 1001, 0), setText(filepath.Join(dir, "file"), "cap_net_raw=ep"))
+		},
+	} {
+		for _, mode := range []fix.Mode{fix.Permitted, fix.Strip} {
+			path := file(t, "cap_net_raw=ep")
+			if err := expose(filepath.Dir(path)); err != nil {
+				t.Fatal(err)
+			}
+			for _, dry := range []bool{true, false} {
+				_, err := apply(t, path, fix.Options{Mode: mode, DryRun: dry})
+				if !errors.Is(err, fix.ErrExposed) || !strings.Contains(err.Error(), filepath.Dir(path)+" belongs") || text(t, path) != "cap_net_raw=ep" {
+					t.Errorf("%s, %s: %v; carries %q", name, mode, err, text(t, path))
+				}
+			}
+			if _, err := apply(t, path, fix.Options{Mode: mode, TrustTree: true}); err != nil || text(t, path) == "cap_net_raw=ep" {
+				t.Errorf("%s, %s, trusted: %v; carries %q", name, mode, err, text(t, path))
+			}
+		}
+	}
+	path := file(t, "cap_net_raw=ep")
+	if err := os.Chmod(filepath.Dir(path), 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := apply(t, path, fix.Options{Mode: fix.Permitted}); err != nil {
+		t.Errorf("root's file in a sticky folder: %v", err)
+	}
+}
+
+func setText(path, caps string) error {
+	c, err := filecap.FromText(caps)
+	if err != nil {
+		return err
+	}
+	return filecap.Set(path, c)
+}
+
+// TestFrozen holds that a file which somebody has open for writing gets no
+// capabilities: what he writes takes them away, and must not get them back.
+func TestFrozen(t *testing.T) {
+	need.Root(t)
+	path := file(t, "")
+	if err := errors.Join(os.Chown(path, 1001, 1001), setText(path, "cap_net_raw=ep")); err != nil {
+		t.Fatal(err)
+	}
+	w, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	if _, err := apply(t, path, fix.Options{Mode: fix.Permitted}); err == nil || !strings.Contains(err.Error(), "open for writing") {
+		t.Errorf("open for writing: %v", err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := apply(t, path, fix.Options{Mode: fix.Permitted}); err != nil || text(t, path) != "cap_net_raw=p" {
+		t.Errorf("%+v, %v; carries %q", c, err, text(t, path))
 	}
 }

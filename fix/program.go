@@ -6,12 +6,10 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/launch"
 )
-
-// TargetSuffix ends the name under which a program lies beside its launcher.
-const TargetSuffix = ".capwise"
 
 // Program is what a launcher for a program follows from, wherever that is: on
 // this machine, or in an image.
@@ -19,52 +17,152 @@ type Program struct {
 	// Path is where the launcher will be, from the root folder.
 	Path string
 	Caps filecap.Caps
-	// Owner is its user.
-	Owner uint32
-	// SetID says that it has a set-id bit.
-	SetID bool
+	// Owner is its user, and Mode its mode, of which the bits below 0o7777 count.
+	Owner, Mode uint32
 	// Links is how many other names it has.
 	Links int
-	// Taken says that there is something where it would move.
-	Taken bool
+	// Arch is its architecture, in Go's name, and Origin what of it would not work in
+	// secure-execution mode, or ""; [Program.Read] finds both.
+	Arch, Origin string
+}
+
+// Read reads off the program's file what a launcher for it follows from.
+func (p *Program) Read(content io.ReaderAt) (err error) {
+	if p.Arch, err = Arch(content); err != nil {
+		return err
+	}
+	p.Origin, err = origin(content)
+	return err
 }
 
 // Target is where the program moves.
-func (p Program) Target() string { return p.Path + TargetSuffix }
+func (p Program) Target() string { return p.Path + launch.TargetSuffix }
 
-// LauncherCaps are what the launcher's file carries.
-func (p Program) LauncherCaps() filecap.Caps {
-	return filecap.Caps{Permitted: p.Caps.Permitted, Revision: filecap.V2}
+// LauncherCaps are what a launcher's file carries.
+func LauncherCaps(caps capset.Set) filecap.Caps {
+	return filecap.Caps{Permitted: caps, Revision: filecap.V2}
 }
 
-// Change is what putting a launcher before it does.
-func (p Program) Change() Change {
-	return Change{Old: p.Caps.String(), New: p.LauncherCaps().String() + " on a launcher"}
+// TargetCaps are what the file of a launcher's program carries; the zero Caps for
+// nothing.
+func TargetCaps(c launch.Config) filecap.Caps {
+	if c.By != launch.File {
+		return filecap.Caps{}
+	}
+	return filecap.Caps{Inheritable: c.Prefer, Effective: true, Revision: filecap.V2}
 }
+
+// OnlyInheritable reports whether capabilities are such that a file with them always
+// starts, with what its starter has inheritable, too: as those of a program behind a
+// launcher. There is nothing to put right then.
+func OnlyInheritable(c filecap.Caps) bool { return c.Permitted == 0 && c.Inheritable != 0 }
+
+const (
+	setID    = 0o6000
+	anybodyX = 0o001
+	groupX   = 0o010
+)
 
 // Config is what the launcher is made for, or an error that says why none is put
 // before the program.
-func (p Program) Config() (launch.Config, error) {
-	c := launch.Config{Caps: launch.Caps{Prefer: p.Caps.Permitted}, Target: p.Target(), Owner: p.Owner}
+func (p Program) Config(owners Owners) (launch.Config, error) {
+	c := launch.Config{Caps: launch.Caps{Prefer: p.Caps.Permitted}, Target: p.Target(), By: launch.File}
+	if p.Origin != "" {
+		c.By = launch.Ambient
+	}
 	switch {
 	case p.Caps.Foreign():
 		return c, ErrForeign
 	case p.Caps.Permitted == 0:
 		return c, errors.New("its file permits no capability")
-	case p.SetID:
+	case p.Mode&setID != 0:
 		return c, errors.New("it has a set-id bit, which a launcher would lose")
 	case p.Links > 0:
 		return c, fmt.Errorf("it has %d hard links, and the others would lose the capability", p.Links)
-	case p.Taken:
-		return c, fmt.Errorf("%s is there already", p.Target())
+	case p.Owner == 0 && p.Mode&launch.OthersWrite == 0:
+		return c, nil
 	}
-	return c, nil
+	switch owners {
+	case ChownRoot:
+		if p.Mode&(anybodyX|groupX) == 0 {
+			return c, fmt.Errorf("nobody but root could start it if it were root's: its mode is %#o", p.Mode&0o777)
+		}
+		return c, nil
+	case MayHaveIt:
+		if p.Mode&launch.OthersWrite != 0 {
+			return c, fmt.Errorf("%w: others than its owner may write to it; chmod go-w, or --chown root", ErrOwner)
+		}
+		c.Owner = p.Owner
+		return c, nil
+	}
+	return c, fmt.Errorf("%w: %s, who would lose the capability by writing to a file with +ep, and need not behind a launcher; --chown root makes the program root's, --owner-may-have-it leaves it", ErrOwner, p.writers())
+}
+
+// writers says who besides root may write to the program.
+func (p Program) writers() string {
+	switch {
+	case p.Owner == 0:
+		return fmt.Sprintf("its mode %#o lets others write to it", p.Mode&0o777)
+	case p.Mode&launch.OthersWrite != 0:
+		return fmt.Sprintf("it belongs to user %d, and its mode %#o lets others write to it", p.Owner, p.Mode&0o777)
+	default:
+		return fmt.Sprintf("it belongs to user %d", p.Owner)
+	}
+}
+
+// FinalMode is the mode of launcher and program. What is made root's nobody else may
+// write to.
+func (p Program) FinalMode(owners Owners) uint32 {
+	mode := p.Mode & 0o777
+	if owners == ChownRoot {
+		mode &^= launch.OthersWrite
+	}
+	return mode
+}
+
+// Placed says how the launcher stands before the program.
+func (p Program) Placed(c launch.Config) *Placed {
+	out := &Placed{Target: c.Target, Arch: p.Arch, Owner: c.Owner}
+	switch {
+	case c.Owner != 0 && c.By == launch.Ambient:
+		out.note("user %d owns launcher and program, and can give %s to any program", c.Owner, c.Prefer)
+	case c.Owner != 0:
+		out.note("user %d owns launcher and program; whoever writes to one of them takes its capabilities away", c.Owner)
+	default:
+		out.note("root owns launcher and program: nobody else can give %s to another program", c.Prefer)
+	}
+	if p.Owner != c.Owner {
+		out.note("the program belonged to user %d, who can start it, and not write to it any more", p.Owner)
+		if p.Mode&anybodyX == 0 {
+			out.note("its mode is %#o: only its group can start it now", p.FinalMode(ChownRoot))
+		}
+	}
+	if c.By == launch.Ambient {
+		out.note("%s, so it runs without secure-execution mode: who starts it can trace and dump it and choose libraries for it, and the programs that it starts have %s, too", p.Origin, c.Prefer)
+	}
+	return out
+}
+
+func (p *Placed) note(format string, args ...any) {
+	p.Notes = append(p.Notes, fmt.Sprintf(format, args...))
+}
+
+// ErrSecureExecution says that a program would not work in secure-execution mode.
+var ErrSecureExecution = errors.New("it would not work in secure-execution mode (ld.so(8)), so a launcher can't protect it as +ep does")
+
+// CheckAuto says why a launcher is not put before the program unless it was asked
+// for by name; nil where that is not so.
+func (p Program) CheckAuto(noSecureExecution bool) error {
+	if p.Origin == "" || noSecureExecution {
+		return nil
+	}
+	return fmt.Errorf("%w: %s; --no-secure-execution, or --mode launcher, puts one before it that runs it without", ErrSecureExecution, p.Origin)
 }
 
 // Launched reports whether the content of a file is a launcher for the program
 // beside it. One for another program is an error.
-func (p Program) Launched(content []byte) (bool, error) {
-	c, err := launch.Find(content)
+func (p Program) Launched(content io.ReaderAt) (bool, error) {
+	c, err := launcherOf(content)
 	if errors.Is(err, launch.ErrNoLauncher) {
 		return false, nil
 	}
@@ -73,6 +171,22 @@ func (p Program) Launched(content []byte) (bool, error) {
 	}
 	return err == nil, err
 }
+
+// launcherOf reads what a launcher was made for; [launch.ErrNoLauncher] for any other
+// file.
+func launcherOf(content io.ReaderAt) (launch.Config, error) {
+	program, err := io.ReadAll(io.NewSectionReader(content, 0, mostLauncher+1))
+	if err != nil {
+		return launch.Config{}, err
+	}
+	if len(program) > mostLauncher {
+		return launch.Config{}, launch.ErrNoLauncher
+	}
+	return launch.Find(program)
+}
+
+// mostLauncher is more bytes than a launcher has.
+const mostLauncher = 4 << 20
 
 // kind is what of a program decides which launcher runs where it does.
 type kind struct {
@@ -100,7 +214,7 @@ func Arch(program io.ReaderAt) (string, error) {
 		return "", err
 	}
 	if n < len(ident) || string(ident[:4]) != elf.ELFMAG {
-		return "", errors.New("a launcher is for ELF programs, and this is none")
+		return "", errors.New("not an ELF program, so a launcher cannot start it")
 	}
 	k := kind{class: elf.Class(ident[elf.EI_CLASS]), data: elf.Data(ident[elf.EI_DATA])}
 	k.machine = elf.Machine(uint16(ident[18]) | uint16(ident[19])<<8)

@@ -30,7 +30,7 @@ func TestArch(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"", "\x7fELF", "#!/bin/sh\n# which is long enough for a header"} {
-		if _, err := fix.Arch(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), "ELF programs") {
+		if _, err := fix.Arch(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), "not an ELF program") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

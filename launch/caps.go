@@ -63,6 +63,10 @@ type state struct {
 	bounding capset.Set // of what is permitted and not inheritable
 	noRaise  bool       // SECBIT_NO_CAP_AMBIENT_RAISE
 	noRoot   bool       // SECBIT_NOROOT
+	// protected says that the kernel protects this process from who started it,
+	// since its file gave it what was not permitted before.
+	protected  bool
+	noNewPrivs bool
 }
 
 type sets struct{ permitted, effective, inheritable, ambient capset.Set }
@@ -88,4 +92,25 @@ func (c Caps) plan(s state) (sets, error) {
 	s.permitted &^= c.Never
 	s.effective &^= c.Never
 	return s.sets, nil
+}
+
+// planFile is plan for a target whose own file gives it what is inheritable.
+//
+// Where the kernel protects this process, because its file gave it a capability,
+// the capability is given up as permitted: the target's file then gives it anew, and
+// the kernel protects the target as it would have, had its file carried +ep
+// (commit_creds of kernel/cred.c). Elsewhere the starter had the capability
+// already, or no_new_privs is set, under which a file gives nothing that is not
+// permitted; there it stays, and +ep would not have protected either.
+func (c Caps) planFile(s state) sets {
+	give := c.Prefer & s.permitted & (s.inheritable | s.bounding)
+	s.inheritable = (s.inheritable | give) &^ c.Never
+	s.ambient &^= c.Never
+	s.permitted &^= c.Never
+	if s.protected && !s.noNewPrivs {
+		s.permitted &^= give
+	}
+	s.effective &= s.permitted
+	s.ambient &= s.permitted
+	return s.sets
 }

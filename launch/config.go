@@ -14,9 +14,31 @@ type Config struct {
 	// ".." or symbolic links in it.
 	Target string
 	// Owner is the user besides root to whom the target and the folders above it
-	// may belong. That user can give the capabilities to any program.
+	// may belong. That user can give the capabilities to any program, if they are
+	// given by [Ambient].
 	Owner uint32
+	// By is how the target gets the capabilities.
+	By Means
 }
+
+// TargetSuffix ends the name under which capwise puts a program beside its launcher.
+const TargetSuffix = ".capwise"
+
+// Means is how a launcher's target gets its capabilities.
+type Means uint8
+
+const (
+	// Ambient makes them ambient. The target needs nothing on its file, and the
+	// programs that it starts have them, too. It is neither AT_SECURE nor
+	// protected from who started it.
+	Ambient Means = iota
+	// File makes them inheritable, and the target's own file, which carries them
+	// as inheritable and effective (=ei), gives them again: to the target alone,
+	// with the protection that the kernel gives a program whose file carries +ep.
+	// Writing to the file takes them away. Scripts can't carry them. Caps can only
+	// be preferred.
+	File
+)
 
 // Where the parts of a block are; docs/launcher.md has the format. All numbers
 // are little-endian, and what no part covers is zero.
@@ -25,6 +47,7 @@ const (
 	BlockSize = 4096
 
 	atVersion  = 16
+	atMeans    = 17
 	atOwner    = 20
 	atRequire  = 24
 	atPrefer   = 32
@@ -51,7 +74,7 @@ func (c Config) MarshalBinary() ([]byte, error) {
 		return nil, err
 	}
 	b := emptyBlock()
-	b[atVersion] = version
+	b[atVersion], b[atMeans] = version, byte(c.By)
 	put(b, atOwner, 4, uint64(c.Owner))
 	put(b, atRequire, 8, uint64(c.Require))
 	put(b, atPrefer, 8, uint64(c.Prefer))
@@ -76,6 +99,7 @@ func (c *Config) UnmarshalBinary(b []byte) error {
 		return errDamaged
 	}
 	var read Config
+	read.By = Means(b[atMeans])
 	read.Owner = uint32(get(b, atOwner, 4))
 	read.Require = capset.Set(get(b, atRequire, 8))
 	read.Prefer = capset.Set(get(b, atPrefer, 8))
@@ -94,6 +118,10 @@ func (c Config) check() error {
 	switch {
 	case !c.disjoint():
 		return errors.New("a capability is in two of the sets require, prefer and never")
+	case c.By > File:
+		return errors.New("the capabilities are given by no known means")
+	case c.By == File && c.Require != 0:
+		return errors.New("what the target's file gives can only be preferred")
 	case len(c.Target) < 2 || c.Target[0] != '/' || len(c.Target) > MaxTarget:
 		return errors.New("the target is not an absolute path to a file")
 	case strings.IndexByte(c.Target, 0) >= 0:

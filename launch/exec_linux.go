@@ -82,6 +82,9 @@ func current() (state, error) {
 		return state{}, errors.New("securebits: " + err.Error())
 	}
 	s := state{noRaise: bits&noCapAmbientRaise != 0, noRoot: bits&noRoot != 0}
+	if err := s.protection(); err != nil {
+		return s, err
+	}
 	if s.sets, err = currentSets(); err != nil {
 		return s, err
 	}
@@ -89,6 +92,20 @@ func current() (state, error) {
 		return s, errors.New("bounding set: " + err.Error())
 	}
 	return s, nil
+}
+
+// protection asks whether the kernel protects the process, and for no_new_privs.
+func (s *state) protection() error {
+	const ordinary = 1 // SUID_DUMP_USER of <linux/sched/coredump.h>
+	dumpable, err := sys.Dumpable()
+	if err != nil {
+		return errors.New("dumpable: " + err.Error())
+	}
+	s.protected = dumpable != ordinary
+	if s.noNewPrivs, err = sys.NoNewPrivs(); err != nil {
+		return errors.New("no_new_privs: " + err.Error())
+	}
+	return nil
 }
 
 func currentSets() (sets, error) {

@@ -9,12 +9,13 @@ import (
 // target. It returns only if that fails, and then an [*Error]. The caller has its
 // goroutine locked to the thread.
 //
-// Neither the arguments nor the environment have a say in what is started. Where
-// the launcher gives a capability, the target is first held to what checkTarget
-// says; where it gives none, it starts the target as any user could. Where the
-// capabilities came from the launcher's file, it takes those variables out of the
-// environment that the dynamic linker would have taken out, had the file been
-// the target's.
+// Neither the arguments nor the environment decide what is started. Where the
+// launcher gives a capability, the target is first checked by checkTarget; where it
+// gives none, it starts the target as any user could. Where the capabilities came
+// from the launcher's file and go on as ambient, it takes those variables out of
+// the environment that the dynamic linker would have taken out, had the file been
+// the target's. Where the target's file gives them ([File]), the dynamic linker
+// does so itself.
 func Pinned(block []byte, args, env []string) error {
 	var c Config
 	if err := c.UnmarshalBinary(block); err != nil {
@@ -24,7 +25,7 @@ func Pinned(block []byte, args, env []string) error {
 	if err != nil {
 		return failed("", err)
 	}
-	after, err := c.plan(before)
+	after, err := c.after(before)
 	if err != nil {
 		return failed(c.Target, err)
 	}
@@ -32,11 +33,19 @@ func Pinned(block []byte, args, env []string) error {
 		if err := checkTarget(c.Target, c.Owner); err != nil {
 			return err
 		}
-		if gained {
+		if gained && c.By == Ambient {
 			env = secureEnvironment(env)
 		}
 	}
 	return become(c.Target, args, env, before.sets, after)
+}
+
+// after returns what the sets become, by the means of the Config.
+func (c Config) after(before state) (sets, error) {
+	if c.By == File {
+		return c.planFile(before), nil
+	}
+	return c.plan(before)
 }
 
 // secureEnvironment returns the environment without what can make a program run

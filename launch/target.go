@@ -12,8 +12,11 @@ const (
 	kindRegular = 0o100000
 	kindFolder  = 0o040000
 	sticky      = 0o1000
-	othersWrite = 0o022
 )
+
+// OthersWrite is the bits of a file's mode by which others than its owner may write
+// to it. An access control list shows in those of the group.
+const OthersWrite = 0o022
 
 // CheckPart reports why a launcher with this Config would refuse what it finds on
 // the way to its target: mode (with the kind, as in stat(2)) and owner of a
@@ -33,7 +36,7 @@ func checkPart(mode, uid, owner uint32, last bool) error {
 		return errors.New("not a folder")
 	case uid != 0 && uid != owner:
 		return errors.New("belongs to user " + strconv.Itoa(int(uid)) + ", who could put another program there")
-	case mode&othersWrite == 0, !last && mode&sticky != 0:
+	case mode&OthersWrite == 0, !last && mode&sticky != 0:
 		return nil
 	default:
 		return errors.New("others than its owner may write to it, and could put another program there")

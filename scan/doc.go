@@ -4,14 +4,3 @@
 //
 // [Tree] walks directories; [Judge] gives a file its [Verdict].
 package scan
-
-import "fmt"
-
-// pathError names the path of a failed system call.
-type pathError struct {
-	path string
-	err  error
-}
-
-func (e *pathError) Error() string { return fmt.Sprintf("%s: %v", e.path, e.err) }
-func (e *pathError) Unwrap() error { return e.err }

@@ -3,12 +3,12 @@ package scan
 import (
 	"errors"
 	"io"
-	"os"
 	"syscall"
 
 	"github.com/capwise/capwise/aware"
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/held"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
 )
@@ -19,7 +19,8 @@ type Verdict string
 // The verdicts.
 const (
 	// Aware says that the file carries its capabilities as permitted only, and
-	// that the program raises them by itself. Nothing needs to be done.
+	// that the program raises them by itself; or that it is a launcher, or the
+	// program behind one. Nothing needs to be done.
 	Aware Verdict = "aware"
 	// Effective says that the program raises by itself, and yet its file carries
 	// the effective bit: where a capability is dropped it does not start, for no
@@ -42,11 +43,14 @@ const (
 	Malformed Verdict = "malformed"
 	// Unknown says that the file does not tell whether the program raises.
 	Unknown Verdict = "unknown"
+	// Broken says that a launcher and its program do not belong together as they
+	// stand: the program is gone, or does not carry what it should.
+	Broken Verdict = "broken"
 )
 
 // Verdicts lists all of them.
 func Verdicts() []Verdict {
-	return []Verdict{Aware, Effective, Dumb, Foreign, Empty, Lost, Malformed, Unknown}
+	return []Verdict{Aware, Effective, Dumb, Foreign, Empty, Lost, Malformed, Unknown, Broken}
 }
 
 // Finding is a file and its verdict.
@@ -63,8 +67,16 @@ type Finding struct {
 	Warning string `json:"warning,omitempty"`
 }
 
-// Judge gives a file its verdict, from its raw attribute and its content.
+// Judge gives a file its verdict, from its raw attribute and its content. It takes
+// a launcher at its word; [JudgeBeside] looks at the program, too.
 func Judge(attribute []byte, content io.ReaderAt) (Finding, error) {
+	return JudgeBeside("", attribute, content, nil)
+}
+
+// JudgeBeside is Judge for a file of that name. beside returns attribute and content
+// of another file in its folder, or an error that wraps [fs.ErrNotExist]: of a
+// launcher and its program each is judged by the other.
+func JudgeBeside(name string, attribute []byte, content io.ReaderAt, beside Beside) (Finding, error) {
 	caps, err := filecap.Parse(attribute)
 	if err != nil {
 		return Finding{Verdict: Malformed, Evidence: err.Error()}, nil //nolint:nilerr // that is the finding
@@ -77,6 +89,9 @@ func Judge(attribute []byte, content io.ReaderAt) (Finding, error) {
 	case caps.Permitted|caps.Inheritable == 0:
 		f.Verdict, f.Evidence = Empty, "an attribute without a capability clears the ambient set, and does nothing else"
 		return f, nil
+	case caps.Permitted == 0:
+		f.Verdict, f.Evidence = Aware, "inheritable only: it always starts, with what whoever starts it has inheritable, too"
+		return f, f.behind(name, beside)
 	}
 	program, err := aware.Detect(content)
 	if err != nil {
@@ -84,6 +99,9 @@ func Judge(attribute []byte, content io.ReaderAt) (Finding, error) {
 	}
 	f.Evidence = program.Evidence
 	f.Verdict = verdictOf(caps, program.Answer)
+	if program.Launches != nil && beside != nil {
+		return f, f.launcher(*program.Launches, caps, beside)
+	}
 	return f, nil
 }
 
@@ -100,36 +118,36 @@ func verdictOf(caps filecap.Caps, answer aware.Answer) Verdict {
 	}
 }
 
-// JudgeFile is [Judge] for a file of this machine.
-func JudgeFile(path string, attribute []byte) (f Finding, err error) {
-	err = withFile(path, func(file *os.File) error {
-		f, err = Judge(attribute, file)
-		return err
-	})
-	f.Path = path
+// JudgeFile is [JudgeBeside] for a file of this machine, which carries the
+// attribute.
+func JudgeFile(file *held.File) (Finding, error) {
+	attribute, err := file.Attribute()
+	if errors.Is(err, syscall.EOVERFLOW) {
+		return Finding{Path: file.Path, Verdict: Foreign, Evidence: "its capabilities count only in a user namespace whose root has no number here"}, nil
+	}
+	if err != nil {
+		return Finding{Path: file.Path}, err
+	}
+	content, err := file.Content()
+	if err != nil {
+		return Finding{Path: file.Path}, err
+	}
+	f, err := JudgeBeside(file.Name(), attribute, content, besideFile(file))
+	f.Path = file.Path
 	return f, err
 }
 
 // JudgeProgram says whether a file of this machine, which carries no
 // capabilities, would raise them.
-func JudgeProgram(path string) (f Finding, err error) {
-	f.Path = path
-	err = withFile(path, func(file *os.File) error {
-		program, err := aware.Detect(file)
-		f.Verdict, f.Evidence = verdictOf(filecap.Caps{}, program.Answer), program.Evidence
-		return err
-	})
-	return f, err
-}
-
-// withFile calls fn with the file, unless that is a FIFO or the like by now.
-func withFile(path string, fn func(*os.File) error) (err error) {
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+func JudgeProgram(file *held.File) (Finding, error) {
+	f := Finding{Path: file.Path}
+	content, err := file.Content()
 	if err != nil {
-		return err
+		return f, err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	return fn(file)
+	program, err := aware.Detect(content)
+	f.Verdict, f.Evidence = verdictOf(filecap.Caps{}, program.Answer), program.Evidence
+	return f, err
 }
 
 // JudgeStart looks for what an image's program has lost, and for programs before

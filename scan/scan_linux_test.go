@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -13,7 +14,10 @@ import (
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/held"
+	"github.com/capwise/capwise/internal/kerneltest"
 	"github.com/capwise/capwise/internal/need"
+	"github.com/capwise/capwise/launch"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scan"
 	"github.com/capwise/capwise/scenario"
@@ -25,8 +29,12 @@ func walk(t *testing.T, root string, oneFileSystem bool) (found map[string][]byt
 	found = map[string][]byte{}
 	tree := scan.Tree{
 		OneFileSystem: oneFileSystem, Workers: 3,
-		Found: func(path string, attribute []byte) {
-			found[strings.TrimPrefix(path, root+"/")] = attribute
+		Found: func(f *held.File) {
+			attribute, err := f.Attribute()
+			if err != nil {
+				t.Error(err)
+			}
+			found[strings.TrimPrefix(f.Path, root+"/")] = attribute
 		},
 		Failed: func(path string, err error) {
 			failed = append(failed, fmt.Sprintf("%s: %v", strings.TrimPrefix(path, root+"/"), err))
@@ -46,9 +54,13 @@ func write(t *testing.T, path, caps string) {
 	if err := os.WriteFile(path, []byte("x"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if caps == "" {
-		return
+	if caps != "" {
+		setcap(t, path, caps)
 	}
+}
+
+func setcap(t *testing.T, path, caps string) {
+	t.Helper()
 	c, err := filecap.FromText(caps)
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +148,7 @@ func TestWalkErrors(t *testing.T) {
 	write(t, file, "")
 	for _, root := range []string{file, file + "/no", "/nowhere"} {
 		var tree scan.Tree
-		if err := tree.Walk(root); err == nil || !strings.HasPrefix(err.Error(), root+": ") {
+		if err := tree.Walk(root); err == nil || !strings.Contains(err.Error(), root+": ") {
 			t.Errorf("%s: %v, want an error that names it", root, err)
 		}
 	}
@@ -164,11 +176,66 @@ func TestJudge(t *testing.T) {
 		"malformed": {[]byte{1, 2, 3}, scan.Malformed},
 		"foreign":   {raw(filecap.Caps{Revision: filecap.V3, RootID: 7, Permitted: bind}), scan.Foreign},
 		"empty":     {raw(filecap.Caps{Revision: filecap.V2}), scan.Empty},
+		"behind":    {raw(filecap.Caps{Revision: filecap.V2, Inheritable: bind, Effective: true}), scan.Aware},
 		"script":    {raw(filecap.Caps{Revision: filecap.V2, Permitted: bind}), scan.Unknown},
 	} {
 		f, err := scan.Judge(tc.attribute, bytes.NewReader([]byte("#!/bin/sh\n")))
 		if err != nil || f.Verdict != tc.want || f.Evidence == "" {
 			t.Errorf("%s: %+v, %v; want %s", name, f, err, tc.want)
+		}
+	}
+}
+
+// TestPairs holds what is said of a launcher and its program, which are judged by
+// each other.
+func TestPairs(t *testing.T) {
+	need.Root(t)
+	program := kerneltest.Launchers(t)[runtime.GOARCH]
+	for name, tc := range map[string]struct {
+		by                 launch.Means
+		launcher, behind   string // "-" for no file
+		verdict            scan.Verdict
+		says, saysOfBehind string
+	}{
+		"in order":         {launch.File, "cap_net_raw=p", "cap_net_raw=ei", scan.Aware, "the launcher of capwise for /", "started by server, the launcher"},
+		"ambient":          {launch.Ambient, "cap_net_raw=p", "", scan.Aware, "the launcher of capwise for /", ""},
+		"gone":             {launch.File, "cap_net_raw=p", "-", scan.Broken, "its program is not there", ""},
+		"written to":       {launch.File, "cap_net_raw=p", "", scan.Broken, "was written to, or replaced", ""},
+		"half put there":   {launch.File, "cap_net_raw=p", "cap_net_raw=ep", scan.Broken, "its program carries cap_net_raw=ep", ""},
+		"setcap +ep":       {launch.File, "cap_net_raw=ep", "cap_net_raw=ei", scan.Broken, "the effective bit keeps it from starting", "started by server"},
+		"launcher is gone": {launch.File, "-", "cap_net_raw=ei", "", "", "left from a launcher that is gone"},
+	} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "server")
+		if tc.launcher != "-" {
+			write(t, path, "")
+			c := launch.Config{Caps: launch.Caps{Prefer: capset.Of(capset.NetRaw)}, Target: path + launch.TargetSuffix, By: tc.by}
+			stamped, err := launch.Stamp(program, c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, stamped, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			setcap(t, path, tc.launcher)
+		}
+		if tc.behind != "-" {
+			write(t, path+launch.TargetSuffix, tc.behind)
+		}
+		tree := scan.Tree{Failed: func(path string, err error) { t.Error(path, err) }, Found: func(f *held.File) {
+			found, err := scan.JudgeFile(f)
+			want, says := tc.verdict, tc.says
+			if strings.HasSuffix(f.Path, launch.TargetSuffix) {
+				if want, says = scan.Aware, tc.saysOfBehind; says == "" {
+					return
+				}
+			}
+			if err != nil || found.Verdict != want || !strings.Contains(found.Evidence, says) {
+				t.Errorf("%s: %+v, %v; want %s, %q", name, found, err, want, says)
+			}
+		}}
+		if err := tree.Walk(dir); err != nil {
+			t.Error(err)
 		}
 	}
 }

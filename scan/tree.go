@@ -1,6 +1,10 @@
 package scan
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/capwise/capwise/held"
+)
 
 // Tree looks for files with capabilities below a directory. It asks every
 // regular file for its attributes, and opens none: neither FIFOs nor devices are
@@ -12,9 +16,9 @@ type Tree struct {
 	OneFileSystem bool
 	// Workers is how many threads walk; 0 for one a processor.
 	Workers int
-	// Found gets the path of a file and its raw attribute, Failed what could not
-	// be read. Walk calls both itself, one at a time.
-	Found  func(path string, attribute []byte)
+	// Found gets each file with the attribute, held open until Found returns, and
+	// Failed what could not be read. Walk calls both itself, one at a time.
+	Found  func(*held.File)
 	Failed func(path string, err error)
 	// Files counts the files that were asked, while the walk goes on.
 	Files atomic.Int64

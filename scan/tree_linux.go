@@ -2,23 +2,26 @@ package scan
 
 import (
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"runtime"
 	"sync"
 	"syscall"
 
+	"github.com/capwise/capwise/held"
 	"github.com/capwise/capwise/internal/sys"
 )
 
-// Walk goes through the tree. The error is about root itself.
+// Walk goes through the tree. The error is about root itself; a symbolic link is
+// followed there, and nowhere below.
 func (t *Tree) Walk(root string) error {
-	fd, err := syscall.Open(root, openFlags, 0)
+	above, err := held.OpenFolder(root)
 	if err != nil {
-		return &pathError{root, err}
+		return err
 	}
-	var st syscall.Stat_t
-	if err := syscall.Fstat(fd, &st); err != nil {
-		return errors.Join(&pathError{root, err}, syscall.Close(fd))
+	top, err := above.Reading()
+	if err = errors.Join(err, above.Close()); err != nil {
+		return err
 	}
 	workers := t.Workers
 	if workers <= 0 {
@@ -27,10 +30,10 @@ func (t *Tree) Walk(root string) error {
 	// A directory that is offered here is taken by a worker that has nothing to
 	// do; while there is none, whoever found it goes on with it.
 	work := make(chan directory, workers)
-	events := make(chan event, 64)
+	events := make(chan event, workers)
 	var pending, done sync.WaitGroup
 	pending.Add(1)
-	work <- directory{fd, root, st.Dev}
+	work <- directory{top, root}
 	for range workers {
 		done.Add(1)
 		go func() {
@@ -49,27 +52,25 @@ func (t *Tree) Walk(root string) error {
 	for e := range events {
 		if e.err != nil {
 			t.Failed(e.path, e.err)
-		} else {
-			t.Found(e.path, e.attribute)
+			continue
 		}
+		t.Found(e.file)
+		_ = e.file.Close() // opened for reading
 	}
 	return nil
 }
 
 // event is something that a walker tells.
 type event struct {
-	path      string
-	attribute []byte
-	err       error
+	file *held.File
+	path string
+	err  error
 }
 
-const openFlags = syscall.O_RDONLY | syscall.O_DIRECTORY | syscall.O_NOFOLLOW | syscall.O_CLOEXEC | syscall.O_NONBLOCK
-
-// directory is one that is open and not read yet.
+// directory is one that is open and not read yet, and the path that it was found by.
 type directory struct {
-	fd   int
+	*held.Folder
 	path string
-	dev  uint64
 }
 
 // walker is one thread's part of the walk.
@@ -91,7 +92,7 @@ func (w *walker) run() {
 	if err := sys.OwnDirectory(); err != nil {
 		for d := range w.work { // as if it could not be read
 			w.failed(d.path, err)
-			_ = syscall.Close(d.fd) // opened for reading
+			_ = d.Close() // opened for reading
 			w.pending.Done()
 		}
 		return
@@ -108,15 +109,15 @@ var buffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
 // directory reads one and what is below it, and closes it.
 func (w *walker) directory(d directory) {
 	defer func() {
-		if w.at == d.fd { // a number that another directory may get
+		if w.at == d.Fd() { // a number that another directory may get
 			w.at = none
 		}
-		_ = syscall.Close(d.fd) // opened for reading
+		_ = d.Close() // opened for reading
 	}()
 	buf := buffers.Get().(*[32 << 10]byte)
 	defer buffers.Put(buf)
 	for {
-		n, err := syscall.ReadDirent(d.fd, buf[:])
+		n, err := syscall.ReadDirent(d.Fd(), buf[:])
 		if errors.Is(err, syscall.EINTR) {
 			continue
 		}
@@ -181,38 +182,46 @@ func (w *walker) typeOf(d directory, e sys.Dirent) byte {
 
 func (w *walker) file(d directory, name []byte) {
 	has, err := sys.ListsCapability(name, w.names[:])
-	var attribute []byte
-	if err == nil && has {
-		attribute, err = sys.GetCapability(name)
+	if err == nil && !has {
+		return
+	}
+	path := filepath.Join(d.path, string(name[:len(name)-1]))
+	var file *held.File
+	if err == nil {
+		file, err = d.Open(string(name[:len(name)-1]))
 	}
 	switch {
-	case errors.Is(err, syscall.ENOENT): // removed meanwhile
+	case errors.Is(err, syscall.ENOENT), errors.Is(err, held.ErrNotRegular): // removed meanwhile
 	case err != nil:
-		w.failed(filepath.Join(d.path, string(name[:len(name)-1])), err)
-	case attribute != nil:
-		w.events <- event{path: filepath.Join(d.path, string(name[:len(name)-1])), attribute: attribute}
+		w.failed(path, cause(err))
+	default:
+		file.Path = path
+		w.events <- event{file: file}
 	}
+}
+
+// cause takes the path off an error, which is said already.
+func cause(err error) error {
+	if named := new(fs.PathError); errors.As(err, &named) {
+		return named.Err
+	}
+	return err
 }
 
 // child goes on with a directory below, or leaves it to another worker.
 func (w *walker) child(d directory, name string) error {
 	path := filepath.Join(d.path, name)
-	fd, err := syscall.Openat(d.fd, name, openFlags, 0)
+	below, err := d.Child(name)
 	if err != nil {
 		if !errors.Is(err, syscall.ENOENT) {
-			w.failed(path, err)
+			w.failed(path, cause(err))
 		}
 		return nil
 	}
-	var st syscall.Stat_t
-	err = syscall.Fstat(fd, &st)
-	if err != nil || st.Dev != d.dev && (w.tree.OneFileSystem || holdsNoFiles(fd)) {
-		if err != nil {
-			w.failed(path, err)
-		}
-		return syscall.Close(fd)
+	if below.Device() != d.Device() && (w.tree.OneFileSystem || holdsNoFiles(below.Fd())) {
+		return below.Close()
 	}
-	c := directory{fd, path, st.Dev}
+	c := directory{below, path}
 	w.pending.Add(1)
 	select {
 	case w.work <- c:
@@ -229,13 +238,13 @@ const none = -1
 
 // enter makes the directory the thread's working directory.
 func (w *walker) enter(d directory) error {
-	if w.at == d.fd {
+	if w.at == d.Fd() {
 		return nil
 	}
 	w.at = none
-	err := syscall.Fchdir(d.fd)
+	err := syscall.Fchdir(d.Fd())
 	if err == nil {
-		w.at = d.fd
+		w.at = d.Fd()
 	}
 	return err
 }
@@ -251,19 +260,6 @@ var noFiles = map[uint32]bool{
 func holdsNoFiles(fd int) bool {
 	var st syscall.Statfs_t
 	return syscall.Fstatfs(fd, &st) == nil && noFiles[uint32(st.Type)]
-}
-
-// Attribute returns the raw attribute of one file; nil where it has none. It
-// follows symbolic links.
-func Attribute(path string) ([]byte, error) {
-	attribute, err := sys.GetCapabilityXattr(path)
-	if errors.Is(err, syscall.ENODATA) || errors.Is(err, syscall.ENOTSUP) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, &pathError{path, err}
-	}
-	return attribute, nil
 }
 
 // About returns about how many files there are below the directory: those of its

@@ -9,7 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/launchers"
-	"github.com/capwise/capwise/image/fix"
+	"github.com/capwise/capwise/fix"
+	imagefix "github.com/capwise/capwise/image/fix"
+	"github.com/capwise/capwise/scan"
 )
 
 const fixLong = `Put file capabilities right, in files and inside images.
@@ -32,6 +34,12 @@ changed layer's uncompressed archive, stay as they are. Files that later layers
 replace or remove are left alone. What the new digests make stale, such as
 signatures, is named. It needs neither Docker nor root.
 
+Nobody gains a capability by it. Refused are, unless a flag says otherwise:
+files that others could swap (--trust-tree); programs that want a launcher and
+belong to another user than root, or that others may write to (--chown root, or
+--owner-may-have-it); with auto, programs that a launcher can't protect as +ep
+does, since they look for libraries by $ORIGIN (--no-secure-execution).
+
 Exit codes: 0 done, or nothing to do; 1 could not do it, or would have to guess.`
 
 const fixExamples = `  capwise fix docker-archive:caddy.tar --dry-run
@@ -43,8 +51,11 @@ const fixExamples = `  capwise fix docker-archive:caddy.tar --dry-run
 
 // fixCommand is the flags of the command.
 type fixCommand struct {
-	options fix.Options
-	format  string
+	file   fix.Options // also what images have in common with files
+	image  imagefix.Options
+	chown  string
+	mayHas bool
+	format string
 }
 
 func newFix() *cobra.Command {
@@ -58,10 +69,14 @@ func newFix() *cobra.Command {
 		RunE:    c.run,
 	}
 	f := cmd.Flags()
-	f.StringVarP(&c.options.Out, "output", "o", "", "where the result goes (default: in place)")
-	f.StringVar((*string)(&c.options.Mode), "mode", string(fix.Auto), "auto, permitted, launcher or strip")
-	f.StringArrayVar(&c.options.Files, "file", nil, "change only this file of the image (repeatable)")
-	f.BoolVar(&c.options.DryRun, "dry-run", false, "say what would change, and write nothing")
+	f.StringVarP(&c.image.Out, "output", "o", "", "where the result goes (default: in place)")
+	f.StringVar((*string)(&c.file.Mode), "mode", string(fix.Auto), "auto, permitted, launcher or strip")
+	f.StringArrayVar(&c.image.Files, "file", nil, "change only this file of the image (repeatable)")
+	f.BoolVar(&c.file.DryRun, "dry-run", false, "say what would change, and write nothing")
+	f.BoolVar(&c.file.TrustTree, "trust-tree", false, "change files also where others than root could swap them meanwhile")
+	f.StringVar(&c.chown, "chown", "", "root: make programs that get a launcher root's, so that nobody else can rewrite them")
+	f.BoolVar(&c.mayHas, "owner-may-have-it", false, "put launchers before programs that belong to others, too")
+	f.BoolVar(&c.file.NoSecureExecution, "no-secure-execution", false, "let auto put launchers also before programs that don't work in secure-execution mode; they run without")
 	f.StringVar(&c.format, "format", "text", "text or json")
 	return cmd
 }
@@ -74,16 +89,14 @@ func oneTarget(_ *cobra.Command, args []string) error {
 }
 
 func (c *fixCommand) run(cmd *cobra.Command, args []string) error {
-	if cmd.Flags().Changed("output") && c.options.Out == "" { // an unset variable of a script must not mean "in place"
+	if cmd.Flags().Changed("output") && c.image.Out == "" { // an unset variable of a script must not mean "in place"
 		return errors.New(`-o "": want where the result goes`)
 	}
 	if c.format != "text" && c.format != "json" {
 		return fmt.Errorf("--format %q: want text or json", c.format)
 	}
-	switch c.options.Mode {
-	case fix.Auto, fix.Launcher, fix.Permitted, fix.Strip:
-	default:
-		return fmt.Errorf("--mode %q: want auto, permitted, launcher or strip", c.options.Mode)
+	if err := c.settle(); err != nil {
+		return err
 	}
 	if !isImage(args[0]) {
 		return c.fixFiles(cmd, args[0])
@@ -91,10 +104,33 @@ func (c *fixCommand) run(cmd *cobra.Command, args []string) error {
 	return c.fixImage(cmd, args[0])
 }
 
+// settle checks the flags that files and images have in common.
+func (c *fixCommand) settle() error {
+	switch c.file.Mode {
+	case fix.Auto, fix.Launcher, fix.Permitted, fix.Strip:
+	default:
+		return fmt.Errorf("--mode %q: want auto, permitted, launcher or strip", c.file.Mode)
+	}
+	switch {
+	case c.chown != "" && c.chown != "root":
+		return fmt.Errorf("--chown %q: want root", c.chown)
+	case c.chown != "" && c.mayHas:
+		return errors.New("--chown and --owner-may-have-it exclude each other")
+	case c.chown != "":
+		c.file.Owners = fix.ChownRoot
+	case c.mayHas:
+		c.file.Owners = fix.MayHaveIt
+	}
+	c.file.Launcher = launchers.Program
+	return nil
+}
+
 // fixImage fixes an image.
 func (c *fixCommand) fixImage(cmd *cobra.Command, target string) error {
-	c.options.Launcher, c.options.Choose = launchers.Program, chooseMode
-	r, err := fix.Run(target, c.options)
+	o := c.image
+	o.Mode, o.DryRun, o.Owners, o.NoSecureExecution = c.file.Mode, c.file.DryRun, c.file.Owners, c.file.NoSecureExecution
+	o.Launcher, o.Choose = launchers.Program, chooseMode
+	r, err := imagefix.Run(target, o)
 	if err != nil {
 		return err
 	}
@@ -110,17 +146,30 @@ func (c *fixCommand) fixImage(cmd *cobra.Command, target string) error {
 	return err
 }
 
+// chooseMode says what a file of an image needs.
+func chooseMode(path string, attribute []byte, content io.ReaderAt) (fix.Mode, error) {
+	f, err := scan.Judge(attribute, content)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	f.Path = path
+	mode, err := fix.For(f)
+	if err != nil {
+		err = fmt.Errorf("%w, or --file to leave it out", err)
+	}
+	return mode, err
+}
+
 // fixText is the report for people.
-func fixText(r *fix.Report) string {
+func fixText(r *imagefix.Report) string {
 	var b strings.Builder
 	for _, f := range r.Files {
-		now := f.New
-		if now == "" {
-			now = "none"
-		}
-		fmt.Fprintf(&b, "%s: %s -> %s\n", f.Path, f.Old, now)
+		fmt.Fprintf(&b, "%s: %s -> %s\n", f.Path, f.Old, orNone(f.New))
 		if f.Target != "" {
 			fmt.Fprintf(&b, "  the program moves to %s; launcher for %s\n", f.Target, f.Arch)
+		}
+		for _, note := range f.Notes {
+			fmt.Fprintf(&b, "  %s\n", note)
 		}
 		fmt.Fprintf(&b, "  %s from byte %d of layer %s\n", count(f.Bytes, "byte"), f.Offset, f.Layer)
 	}
@@ -144,7 +193,7 @@ func fixText(r *fix.Report) string {
 }
 
 // howText says how a layer came about.
-func howText(c fix.BlobChange) string {
+func howText(c imagefix.BlobChange) string {
 	switch {
 	case c.How == "":
 		return ""

@@ -3,8 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	pathpkg "path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/findings"
+	"github.com/capwise/capwise/held"
 	"github.com/capwise/capwise/image/rootfs"
 	"github.com/capwise/capwise/scan"
 	"github.com/capwise/capwise/scenario"
@@ -27,6 +30,7 @@ const scanLong = `Find the files that carry capabilities, and say what becomes o
     foreign               counts in another user namespace only
     empty                 no capability in it; it only clears ambient ones
     lost                  an image for a low port, whose program carries none
+    broken                a launcher whose program is gone, or not as it was
     malformed             the kernel does not execute it
     unknown               the file does not tell whether it raises
 
@@ -205,31 +209,33 @@ func (s *scanner) tree(dir string) error {
 	return t.Walk(dir)
 }
 
-func (s *scanner) judge(path string, attribute []byte) {
-	f, err := scan.JudgeFile(path, attribute)
+func (s *scanner) judge(file *held.File) {
+	f, err := scan.JudgeFile(file)
 	if err != nil {
 		s.failed(err)
 		return
 	}
-	f.Target = path
+	f.Target = file.Path
 	s.add(f)
 }
 
-func (s *scanner) file(path string) error {
-	attribute, err := scan.Attribute(path)
+func (s *scanner) file(path string) (err error) {
+	file, err := held.Open(path)
 	if err != nil {
 		return err
 	}
-	if attribute != nil {
-		s.judge(path, attribute)
-		return nil
+	defer func() { err = errors.Join(err, file.Close()) }()
+	attribute, err := file.Attribute()
+	if err == nil && attribute == nil {
+		f, err := scan.JudgeProgram(file)
+		if err == nil && f.Verdict == scan.Aware {
+			f.Target = path
+			s.add(f)
+		}
+		return err
 	}
-	f, err := scan.JudgeProgram(path)
-	if err == nil && f.Verdict == scan.Aware {
-		f.Target = path
-		s.add(f)
-	}
-	return err
+	s.judge(file) // which says what is wrong with the attribute
+	return nil
 }
 
 func (s *scanner) images(reference string) (err error) {
@@ -248,7 +254,7 @@ func (s *scanner) image(img *rootfs.Image) error {
 	scenario.Resolve(&start, img, img.Config, scenario.Given{})
 	about, said := scan.JudgeStart(&start)
 	for path, attribute := range img.Capable() {
-		f, err := scan.Judge(attribute, img.Content(path))
+		f, err := scan.JudgeBeside(pathpkg.Base(path), attribute, img.Content(path), besideIn(img, path))
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", img.Name(), path, err)
 		}
@@ -263,4 +269,24 @@ func (s *scanner) image(img *rootfs.Image) error {
 		s.add(about)
 	}
 	return nil
+}
+
+// besideIn looks for other files in the folder of a file of the image.
+func besideIn(img *rootfs.Image, file string) scan.Beside {
+	capable := img.Capable()
+	return func(name string) ([]byte, io.ReaderAt, error) {
+		at := pathpkg.Join(pathpkg.Dir(file), name)
+		info, err := img.Stat(at)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !info.Mode.IsRegular() {
+			return nil, nil, held.ErrNotRegular
+		}
+		content := img.Content(at)
+		if content == nil { // without capabilities it is not kept, and neither launcher nor program of one
+			content = strings.NewReader("")
+		}
+		return capable[at], content, nil
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/capwise/capwise/filecap"
+	filefix "github.com/capwise/capwise/fix"
 	"github.com/capwise/capwise/image/tarwalk"
 )
 
@@ -83,7 +84,7 @@ func (c *capable) edits(mode Mode) ([]edit, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !caps.Effective {
+		if !caps.Effective || filefix.OnlyInheritable(caps) {
 			continue
 		}
 		changed := bytes.Clone(r.Value)

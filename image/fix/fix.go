@@ -21,23 +21,20 @@ import (
 	"path"
 	"strings"
 	"sync"
+
+	filefix "github.com/capwise/capwise/fix"
 )
 
-// Mode says what becomes of the attribute.
-type Mode string
+// Mode says what becomes of the attribute, as on this machine.
+type Mode = filefix.Mode
 
-// The modes.
+// The modes, of which only [Options].Choose returns Keep.
 const (
-	// Permitted takes the effective bit away: "=ep" becomes "=p".
-	Permitted Mode = "permitted"
-	// Strip removes the attribute.
-	Strip Mode = "strip"
-	// Launcher puts a launcher in the place of a program, which moves beside it.
-	Launcher Mode = "launcher"
-	// Auto asks [Options].Choose for each file.
-	Auto Mode = "auto"
-	// Keep, which only Choose returns, leaves the file as it is.
-	Keep Mode = "keep"
+	Permitted = filefix.Permitted
+	Strip     = filefix.Strip
+	Launcher  = filefix.Launcher
+	Auto      = filefix.Auto
+	Keep      = filefix.Keep
 )
 
 // Targets says which targets [Run] takes, for messages and help.
@@ -55,6 +52,12 @@ type Options struct {
 	// Choose says what becomes of a file, by its attribute and content. Several
 	// goroutines call it. Its error ends the run.
 	Choose func(path string, attribute []byte, content io.ReaderAt) (Mode, error)
+	// Owners says what becomes of programs that want a launcher and that others than
+	// root could rewrite.
+	Owners filefix.Owners
+	// NoSecureExecution lets Auto put launchers also before programs that would not
+	// work in secure-execution mode, and that therefore run without it.
+	NoSecureExecution bool
 	// Out is where the result goes, a target of the same kind, or one of a registry
 	// and the other a layout; "" is in place.
 	Out string
@@ -83,10 +86,12 @@ type FileChange struct {
 	Old   string `json:"old"`
 	// New is "" if the attribute is removed.
 	New string `json:"new"`
-	// Target is where the program moves, and Arch the architecture, if it gets a
-	// launcher.
-	Target string `json:"target,omitempty"`
-	Arch   string `json:"arch,omitempty"`
+	// Target is where the program moves, Arch the architecture, and Owner the user who
+	// owns launcher and program, if it gets a launcher. Notes say what follows.
+	Target string   `json:"target,omitempty"`
+	Arch   string   `json:"arch,omitempty"`
+	Owner  *uint32  `json:"owner,omitempty"`
+	Notes  []string `json:"notes,omitempty"`
 	// Bytes is how many bytes of the uncompressed archive differ, are removed or
 	// come in.
 	Bytes int64 `json:"bytes"`

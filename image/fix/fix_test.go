@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	filefix "github.com/capwise/capwise/fix"
 )
 
 // layersForTest are a base and an application, with everything that hides a
@@ -353,7 +355,7 @@ const killed = "CAPWISE_TEST_FIX"
 func TestMain(m *testing.M) {
 	if what := os.Getenv(killed); what != "" {
 		mode, target, _ := strings.Cut(what, " ")
-		if _, err := Run(target, Options{Mode: Mode(mode), Launcher: fakeLauncher}); err != nil {
+		if _, err := Run(target, Options{Mode: Mode(mode), Launcher: fakeLauncher, Owners: filefix.MayHaveIt}); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -379,7 +381,7 @@ func kill(t *testing.T, f *fixture, kind string, mode Mode, times int, step time
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Mode: mode, Launcher: fakeLauncher}
+	o := Options{Mode: mode, Launcher: fakeLauncher, Owners: filefix.MayHaveIt}
 	target := f.write(kind)
 	if _, err := Run(target, o); err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"path"
 	"slices"
@@ -23,18 +22,11 @@ const maxName = 255
 // launched reports whether the entry is a launcher already.
 func (l *layer) launched(c *capable) (bool, error) {
 	content := l.contentOf(c)
-	if content == nil || content.Size() > maxLauncher {
+	if content == nil {
 		return false, nil
 	}
-	program, err := io.ReadAll(io.NewSectionReader(content, 0, content.Size()))
-	if err != nil {
-		return false, err
-	}
-	return filefix.Program{Path: c.path}.Launched(program)
+	return filefix.Program{Path: c.path}.Launched(content)
 }
-
-// maxLauncher is more than a launcher takes.
-const maxLauncher = 4 << 20
 
 // putLauncher returns the edit that puts a launcher before the program: its entry
 // comes before that of the program, which gets another name.
@@ -43,36 +35,32 @@ func (f *fixer) putLauncher(l *layer, c *capable) (edit, FileChange, error) {
 	if err != nil {
 		return edit{}, FileChange{}, err
 	}
-	arch, err := filefix.Arch(c.content)
-	if err != nil {
-		return edit{}, FileChange{}, err
-	}
-	launcher, err := f.options.Launcher(arch)
+	launcher, err := f.options.Launcher(program.Arch)
 	if err != nil {
 		return edit{}, FileChange{}, err
 	}
 	if launcher, err = launch.Stamp(launcher, config); err != nil {
 		return edit{}, FileChange{}, err
 	}
-	now, err := c.behind(launcher, program)
+	now, err := c.behind(launcher, config, f.options.Owners == filefix.ChownRoot)
 	if err != nil {
 		return edit{}, FileChange{}, err
 	}
 	e := difference(c.entry.Offset, c.entry.Raw, now)
-	is := program.Change()
+	placed := program.Placed(config)
 	return e, FileChange{
-		Path: c.path, Action: Launcher, Old: is.Old, New: is.New, Target: config.Target, Arch: arch,
+		Path: c.path, Action: Launcher, Old: c.caps.String(), New: filefix.LauncherCaps(config.Prefer).String() + " on a launcher",
+		Target: config.Target, Arch: program.Arch, Owner: &placed.Owner, Notes: placed.Notes,
 		Offset: e.offset, Bytes: int64(len(e.new)),
 	}, nil
 }
 
 // launcherFor says what launcher the program gets, or why none.
 func (f *fixer) launcherFor(l *layer, c *capable) (launch.Config, filefix.Program, error) {
-	p := filefix.Program{
-		Path: c.path, Caps: c.caps, Owner: uint32(c.entry.UID), SetID: c.entry.Mode&0o6000 != 0,
-		Taken: f.mentioned(l, c.path+filefix.TargetSuffix),
-	}
+	p := filefix.Program{Path: c.path, Caps: c.caps, Owner: uint32(c.entry.UID), Mode: uint32(c.entry.Mode & 0o7777)}
 	switch {
+	case f.mentioned(l, p.Target()):
+		return launch.Config{}, p, fmt.Errorf("a layer has %s already", p.Target())
 	case c.target != "":
 		return launch.Config{}, p, fmt.Errorf("it is a hard link to %s", c.target)
 	case !c.regular():
@@ -85,7 +73,7 @@ func (f *fixer) launcherFor(l *layer, c *capable) (launch.Config, filefix.Progra
 		return launch.Config{}, p, errors.New("it is seen through a hard link only, under another name")
 	}
 	p.Links = len(c.seenAs) - 1
-	config, err := p.Config()
+	config, err := f.configFor(&p, c)
 	if err != nil {
 		return config, p, err
 	}
@@ -93,6 +81,19 @@ func (f *fixer) launcherFor(l *layer, c *capable) (launch.Config, filefix.Progra
 		return config, p, fmt.Errorf("the launcher would refuse to start it: %w", err)
 	}
 	return config, p, nil
+}
+
+// configFor reads the program, and returns what its launcher is made for.
+func (f *fixer) configFor(p *filefix.Program, c *capable) (launch.Config, error) {
+	if err := p.Read(c.content); err != nil {
+		return launch.Config{}, err
+	}
+	if f.options.Mode == Auto {
+		if err := p.CheckAuto(f.options.NoSecureExecution); err != nil {
+			return launch.Config{}, err
+		}
+	}
+	return p.Config(f.options.Owners)
 }
 
 // mentioned reports whether a layer of an image with this one has the path, or
@@ -119,13 +120,10 @@ func (f *fixer) with(l *layer) []*image {
 	return out
 }
 
-// checkPath holds the program and the folders above it, as far as layers have
-// them, to what a launcher wants. Folders that no layer has are made by engines,
+// checkPath holds the folders above the program, as far as layers have them, to what
+// a launcher wants. Folders that no layer has are made by engines,
 // for root alone.
 func (f *fixer) checkPath(l *layer, c *capable, config launch.Config) error {
-	if err := config.CheckPart(modeOf(&c.entry), config.Owner, true); err != nil {
-		return fmt.Errorf("%s: %w", c.path, err)
-	}
 	for _, img := range f.with(l) {
 		for dir := c.path; dir != "/"; {
 			dir = path.Dir(dir)
@@ -178,20 +176,29 @@ func ownerOf(e *tarwalk.Entry) uint32 {
 }
 
 // behind returns what stands for the entry's headers: the launcher, with its own,
-// and the program's under its new name and without the attribute.
-func (c *capable) behind(launcher []byte, p filefix.Program) ([]byte, error) {
-	attribute, err := p.LauncherCaps().MarshalBinary()
+// and the program's under its new name and with the attribute that a program behind a
+// launcher has. rootOnly makes both root's.
+func (c *capable) behind(launcher []byte, config launch.Config, rootOnly bool) ([]byte, error) {
+	attribute, err := filefix.LauncherCaps(config.Prefer).MarshalBinary()
 	if err != nil {
 		return nil, err
 	}
 	out, err := c.entry.Rewritten(tarwalk.Rewrite{
 		Size: int64(len(launcher)), Drop: func(key string) bool { return !ofTheInode[key] },
-		Add: []tarwalk.Record{{Key: schily, Value: attribute}},
+		Add: []tarwalk.Record{{Key: schily, Value: attribute}}, RootOnly: rootOnly,
 	})
 	if err != nil {
 		return nil, err
 	}
-	moved, err := c.entry.Rewritten(tarwalk.Rewrite{Suffix: filefix.TargetSuffix, Size: c.entry.Size, Drop: isAttribute})
+	change := tarwalk.Rewrite{Suffix: launch.TargetSuffix, Size: c.entry.Size, Drop: isAttribute, RootOnly: rootOnly}
+	if config.By == launch.File {
+		carries, err := filefix.TargetCaps(config).MarshalBinary()
+		if err != nil {
+			return nil, err
+		}
+		change.Add = []tarwalk.Record{{Key: schily, Value: carries}}
+	}
+	moved, err := c.entry.Rewritten(change)
 	if err != nil {
 		return nil, err
 	}

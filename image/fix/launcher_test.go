@@ -3,6 +3,7 @@ package fix
 import (
 	"archive/tar"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/capwise/capwise/capset"
+	filefix "github.com/capwise/capwise/fix"
 	"github.com/capwise/capwise/launch"
 )
 
@@ -32,7 +34,10 @@ func launcherOf(arch string, size int) ([]byte, error) {
 	return out, nil
 }
 
-func launcherOptions() Options { return Options{Mode: Launcher, Launcher: fakeLauncher} }
+// launcherOptions let the user 7 have the capability, who owns one of the programs.
+func launcherOptions() Options {
+	return Options{Mode: Launcher, Launcher: fakeLauncher, Owners: filefix.MayHaveIt}
+}
 
 // programs are a base and an application with two programs; between and behind
 // them are others that stay.
@@ -105,8 +110,8 @@ func TestLauncher(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if fmt.Sprint(dry.Blobs, dry.Files) != fmt.Sprint(report.Blobs, report.Files) {
-					t.Errorf("foretold %+v, did %+v", dry, report)
+				if told, did := asJSON(t, dry.Blobs, dry.Files), asJSON(t, report.Blobs, report.Files); told != did {
+					t.Errorf("predicted %s, did %s", told, did)
 				}
 				after := contents(t, out)
 				now := checkDigests(t, after)
@@ -127,6 +132,15 @@ func TestLauncher(t *testing.T) {
 	}
 }
 
+func asJSON(t *testing.T, values ...any) string {
+	t.Helper()
+	b, err := json.Marshal(values)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
 // checkLaunchers holds that the archive is the old one with two launchers.
 func checkLaunchers(t *testing.T, before, after []byte, r *Report) {
 	t.Helper()
@@ -144,7 +158,7 @@ func checkLaunchers(t *testing.T, before, after []byte, r *Report) {
 			continue
 		}
 		moved := is[name+".capwise"]
-		if !bytes.Equal(o.content, moved.content) || moved.PAXRecords["SCHILY.xattr.user.x"] != o.PAXRecords["SCHILY.xattr.user.x"] || moved.PAXRecords[schily]+moved.PAXRecords[libarchive] != "" {
+		if !bytes.Equal(o.content, moved.content) || moved.PAXRecords["SCHILY.xattr.user.x"] != o.PAXRecords["SCHILY.xattr.user.x"] || moved.PAXRecords[schily] != inheritableCaps || moved.PAXRecords[libarchive] != "" {
 			t.Errorf("%s.capwise is not the program: %+v", name, moved.Header)
 		}
 		if n.PAXRecords[schily] != permittedCaps || n.PAXRecords[libarchive]+n.PAXRecords["SCHILY.xattr.user.x"] != "" {
@@ -156,7 +170,7 @@ func checkLaunchers(t *testing.T, before, after []byte, r *Report) {
 			}
 		}
 		c, err := launch.Find(n.content)
-		want := launch.Config{Caps: launch.Caps{Prefer: capset.Of(capset.NetBindService)}, Target: "/" + name + ".capwise", Owner: uint32(o.Uid)}
+		want := launch.Config{Caps: launch.Caps{Prefer: capset.Of(capset.NetBindService)}, Target: "/" + name + ".capwise", Owner: uint32(o.Uid), By: launch.File}
 		if err != nil || c != want {
 			t.Errorf("%s is a launcher with %+v, %v; want %+v", name, c, err, want)
 		}
@@ -196,7 +210,7 @@ func TestLauncherAuto(t *testing.T) {
 		var mu sync.Mutex
 		seenContent := map[string]string{}
 		choices := map[string]Mode{"/usr/bin/bsd": Launcher, "/bin/kept": Strip, "/usr/bin/app": Keep, "/usr/bin/link": Keep, "/usr/bin/foreign": Keep}
-		o := Options{Mode: Auto, Launcher: fakeLauncher, Files: nil, Choose: func(path string, attribute []byte, content io.ReaderAt) (Mode, error) {
+		o := Options{Mode: Auto, Launcher: fakeLauncher, Owners: filefix.MayHaveIt, Files: nil, Choose: func(path string, attribute []byte, content io.ReaderAt) (Mode, error) {
 			head := make([]byte, 1)
 			_, err := content.ReadAt(head, 0)
 			mu.Lock()
@@ -208,7 +222,7 @@ func TestLauncherAuto(t *testing.T) {
 			return Permitted, err
 		}}
 		target := f.write("docker-archive")
-		if _, err := Run(target, o); err == nil || !strings.Contains(err.Error(), "/usr/bin/bsd: no launcher can be put before it: a launcher is for ELF programs") {
+		if _, err := Run(target, o); err == nil || !strings.Contains(err.Error(), "/usr/bin/bsd: no launcher can be put before it: not an ELF program") {
 			t.Errorf("%s: no ELF program: %v", c, err)
 		}
 		delete(choices, "/usr/bin/bsd")
@@ -240,18 +254,18 @@ func TestLauncherRefuses(t *testing.T) {
 		return changed
 	}
 	for says, layers := range map[string][][]fileSpec{
-		"a launcher is for ELF programs":                             {{with(func(f *fileSpec) { f.elf = "" })}},
+		"not an ELF program, so a launcher cannot start it":          {{with(func(f *fileSpec) { f.elf = "" })}},
 		"there is no launcher for EM_386, ELFCLASS32, ELFDATA2LSB":   {{with(func(f *fileSpec) { f.elf = "386" })}},
 		"there is no launcher for EM_PPC64, ELFCLASS64, ELFDATA2MSB": {{with(func(f *fileSpec) { f.elf = "ppc64" })}},
 		"capabilities belong to another user namespace":              {{with(func(f *fileSpec) { f.caps = foreignCaps })}},
 		"set-id bit": {{with(func(f *fileSpec) { f.mode = 0o4755 })}},
-		"app: others than its owner may write to it": {{with(func(f *fileSpec) { f.mode = 0o775 })}},
+		"others than its owner may write to it; chmod go-w": {{with(func(f *fileSpec) { f.mode = 0o775 })}},
 		"1 hard links":                               {{app, {name: "usr/bin/link", hard: "usr/bin/app"}}},
 		"2 hard links":                               {{app, {name: "usr/bin/link", hard: "usr/bin/app", caps: effectiveCaps}}, {{name: "other", hard: "usr/bin/link"}}},
 		"seen through a hard link only":              {{app, {name: "usr/bin/link", hard: "usr/bin/app"}}, {{name: "usr/bin/.wh.app"}}},
-		"/usr/bin/app.capwise is there already":      {{app}, {{name: "usr/bin/app.capwise", size: 3}}},
-		"usr/bin/app.capwise is there already":       {{{name: "usr/bin/app.capwise/"}}, {app}},
-		"bin/app.capwise is there already":           {{app}, {{name: "usr/bin/.wh.app.capwise"}}},
+		"a layer has /usr/bin/app.capwise already":   {{app}, {{name: "usr/bin/app.capwise", size: 3}}},
+		"layer has /usr/bin/app.capwise already":     {{{name: "usr/bin/app.capwise/"}}, {app}},
+		"has /usr/bin/app.capwise already":           {{app}, {{name: "usr/bin/.wh.app.capwise"}}},
 		"/usr/bin: others than its owner":            {{{name: "usr/bin/"}}, {{name: "usr/bin/", mode: 0o777}, app}},
 		"/usr/bin: belongs to user 7":                {{app}, {{name: "usr/bin/", uid: 7}}},
 		"/usr: a symbolic link":                      {{{name: "usr", link: "opt"}}, {app}},
@@ -281,6 +295,51 @@ func TestLauncherRefuses(t *testing.T) {
 	}
 	already, _ := o.Launcher("amd64")
 	refusedWith(t, "it is a launcher, for /elsewhere", launcherImage(t, already), launcherOptions())
+}
+
+// TestLauncherOwners holds that a program which others could rewrite gets no launcher
+// unless it was asked for, and that it can be made root's.
+func TestLauncherOwners(t *testing.T) {
+	app := fileSpec{name: "usr/bin/app", caps: effectiveCaps, elf: "amd64", size: 4000, uid: 7, mode: 0o775}
+	app.records = map[string]string{"uname": "seven"}
+	for says, tc := range map[string]struct {
+		change func(*fileSpec)
+		owners filefix.Owners
+	}{
+		"it belongs to user 7, and its mode 0775 lets others write to it, who would lose": {func(*fileSpec) {}, filefix.Refuse},
+		"it belongs to user 7, who would lose":                                            {func(f *fileSpec) { f.mode = 0o755 }, filefix.Refuse},
+		"its mode 0775 lets others write to it, who":                                      {func(f *fileSpec) { f.uid = 0 }, filefix.Refuse},
+		"nobody but root could start it if it were root's":                                {func(f *fileSpec) { f.mode = 0o700 }, filefix.ChownRoot},
+		"/usr/bin: belongs to user 7, who could put another pro":                          {func(f *fileSpec) { f.name = "usr/bin/dir/../app" }, filefix.ChownRoot},
+	} {
+		changed := app
+		tc.change(&changed)
+		f := newFixture(t)
+		f.layout(f.image("amd64", gzipped, tarOf(t, fileSpec{name: "usr/bin/", uid: map[bool]int{true: 7}[strings.Contains(says, "/usr/bin")]}, changed)))
+		o := launcherOptions()
+		o.Owners = tc.owners
+		refusedWith(t, says, f.write("oci"), o)
+	}
+	for _, c := range []compression{plain, gzipped} {
+		f := newFixture(t)
+		f.layout(f.image("amd64", c, tarOf(t, app)))
+		target := f.write("oci")
+		o := launcherOptions()
+		o.Owners = filefix.ChownRoot
+		r, err := Run(target, o)
+		if err != nil || len(r.Files) != 1 || *r.Files[0].Owner != 0 || !strings.Contains(strings.Join(r.Files[0].Notes, "; "), "belonged to user 7") {
+			t.Fatalf("%+v, %v", r, err)
+		}
+		_, is := items(t, checkDigests(t, contents(t, target))[0])
+		for _, name := range []string{"usr/bin/app", "usr/bin/app.capwise"} {
+			if h := is[name]; h.Uid != 0 || h.Mode != 0o755 || h.Uname == "seven" || h.PAXRecords["uname"] != "" {
+				t.Errorf("%s: %+v", name, h.Header)
+			}
+		}
+		if config, err := launch.Find(is["usr/bin/app"].content); err != nil || config.Owner != 0 {
+			t.Errorf("%+v, %v", config, err)
+		}
+	}
 }
 
 // launcherImage is an image with a launcher that carries =ep.
@@ -314,7 +373,7 @@ func TestLauncherEffective(t *testing.T) {
 func manyPrograms() []fileSpec {
 	var out []fileSpec
 	for i := range 65 {
-		out = append(out, fileSpec{name: fmt.Sprintf("bin/%d", i), caps: effectiveCaps, elf: "arm", size: 40})
+		out = append(out, fileSpec{name: fmt.Sprintf("bin/%d", i), caps: effectiveCaps, elf: "arm", size: 64})
 	}
 	return out
 }
@@ -323,7 +382,7 @@ func manyPrograms() []fileSpec {
 func TestLauncherArchs(t *testing.T) {
 	for _, arch := range []string{"amd64", "arm64", "arm", "riscv64", "ppc64le", "s390x"} {
 		f := newFixture(t)
-		f.layout(f.image("wrong", plain, tarOf(t, fileSpec{name: "app", caps: effectiveCaps, elf: arch, size: 40})))
+		f.layout(f.image("wrong", plain, tarOf(t, fileSpec{name: "app", caps: effectiveCaps, elf: arch, size: 64})))
 		target := f.write("oci")
 		r, err := Run(target, launcherOptions())
 		if err != nil || r.Files[0].Arch != arch {

@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+
+	filefix "github.com/capwise/capwise/fix"
 )
 
 // fixLayers scans all layers, and changes those that have to change. The topmost
@@ -146,6 +148,9 @@ func (f *fixer) decide(l *layer) error {
 	f.above(l, markVisible)
 	for _, c := range l.capable {
 		if !c.has || len(c.seenAs) == 0 || !f.wanted(l, c) {
+			continue
+		}
+		if filefix.OnlyInheritable(c.caps) && f.options.Mode != Strip {
 			continue
 		}
 		mode, err := f.choose(l, c)

@@ -36,6 +36,8 @@ const (
 	linkAt      = 157
 	linkEnd     = 257
 	magicAt     = 257
+	userAt      = 265
+	userEnd     = 297
 	prefixAt    = 345
 	prefixEnd   = 500
 	starTrailer = 508

@@ -18,6 +18,8 @@ type Rewrite struct {
 	// Add are PAX records that come, of which only Key and Value count. They want
 	// an entry that has some already.
 	Add []Record
+	// RootOnly makes root the owner, and takes from others the right to write.
+	RootOnly bool
 }
 
 // Rewritten returns the entry's headers with the changes made. They keep the
@@ -38,9 +40,31 @@ func (e *Entry) Rewritten(c Rewrite) ([]byte, error) {
 			return nil, fmt.Errorf("%s: %w", e.Name, err)
 		}
 	}
+	if c.RootOnly {
+		e.makeRoots(main)
+	}
 	out, err := e.extended(c)
 	return append(out, main...), err
 }
+
+// makeRoots writes owner and mode of an entry that becomes root's. Engines go by the
+// number; the name is for tar.
+func (e *Entry) makeRoots(main []byte) {
+	copy(main[modeAt:uidAt], fmt.Sprintf("%07o\x00", e.Mode&maxMode&^othersWrite))
+	copy(main[uidAt:uidEnd], fmt.Sprintf("%07o\x00", 0))
+	if bytes.HasPrefix(main[magicAt:], []byte("ustar")) && main[userAt] != 0 {
+		copy(main[userAt:userEnd], append([]byte("root"), make([]byte, userEnd-userAt-len("root"))...))
+	}
+	setSum(main[:blockSize])
+}
+
+const (
+	othersWrite = 0o022
+	maxMode     = 0o7777777 // what fits the field
+)
+
+// ofOwner reports whether a record is about the user that owns the entry.
+func ofOwner(key string) bool { return key == "uid" || key == "uname" }
 
 // appendName appends to the name in the main header, as far as it fits. It reports
 // whether the name is complete there or is in an extended header.
@@ -107,7 +131,7 @@ func (e *Entry) records(s section, c Rewrite) []byte {
 	var data []byte
 	for _, r := range e.Records {
 		switch {
-		case r.begin < s.begin || r.begin >= s.end || c.Drop(r.Key):
+		case r.begin < s.begin || r.begin >= s.end || c.Drop(r.Key) || c.RootOnly && ofOwner(r.Key):
 		case c.Suffix != "" && isName(r):
 			data = append(data, formatRecord(r.Key, []byte(string(r.Value)+c.Suffix))...)
 		default:

@@ -1,5 +1,0 @@
-//go:build !unix
-
-package fix
-
-const noFollow = 0

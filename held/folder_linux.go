@@ -1,0 +1,238 @@
+package held
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/capwise/capwise/internal/sys"
+)
+
+// Folder is an open folder.
+type Folder struct {
+	fd      int
+	path    string
+	stat    syscall.Stat_t
+	exposed string
+}
+
+const (
+	openPath   = sys.OPath | syscall.O_NOFOLLOW | syscall.O_CLOEXEC
+	openToRead = syscall.O_RDONLY | syscall.O_DIRECTORY | syscall.O_NOFOLLOW | syscall.O_CLOEXEC | syscall.O_NONBLOCK
+)
+
+// OpenFolder opens the folder at path, which may be relative. It follows symbolic
+// links, one at a time. The error is an [*fs.PathError].
+func OpenFolder(path string) (*Folder, error) {
+	w, err := walkTo(path)
+	if err != nil {
+		return nil, err
+	}
+	if w.at.stat.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+		return nil, errors.Join(&fs.PathError{Op: "open", Path: path, Err: syscall.ENOTDIR}, w.at.Close())
+	}
+	return w.at, nil
+}
+
+// Path is the folder's path from the root folder, without symbolic links: that
+// which it had when it was opened.
+func (d *Folder) Path() string { return d.path }
+
+// Exposed returns the first folder on the way to this one, itself included, in
+// which somebody else than root and the caller could have put, or can put, another
+// thing under the name that was followed; "" if there is none.
+func (d *Folder) Exposed() string { return d.exposed }
+
+// Fd is its descriptor, which stays the folder's.
+func (d *Folder) Fd() int { return d.fd }
+
+// Device is the number of the file system that it lies in.
+func (d *Folder) Device() uint64 { return d.stat.Dev }
+
+// Close gives the descriptor back.
+func (d *Folder) Close() error { return syscall.Close(d.fd) }
+
+// Child opens a folder in this one, for reading. It follows no symbolic link.
+func (d *Folder) Child(name string) (*Folder, error) {
+	fd, err := d.openat(name, openToRead)
+	if err != nil {
+		return nil, d.failed("open", name, err)
+	}
+	return d.folderAt(fd, name)
+}
+
+// Reading opens the folder itself for reading.
+func (d *Folder) Reading() (*Folder, error) {
+	fd, err := d.openat(".", openToRead)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: d.path, Err: err}
+	}
+	return &Folder{fd: fd, path: d.path, stat: d.stat, exposed: d.exposed}, nil
+}
+
+// folderAt makes a Folder of a descriptor of something in d.
+func (d *Folder) folderAt(fd int, name string) (*Folder, error) {
+	c := &Folder{fd: fd, path: filepath.Join(d.path, name)}
+	if err := syscall.Fstat(fd, &c.stat); err != nil {
+		return nil, errors.Join(d.failed("stat", name, err), syscall.Close(fd))
+	}
+	c.exposed = d.exposure(&c.stat)
+	return c, nil
+}
+
+// exposure is what [Folder.Exposed] says of something in d that is now at a name
+// there.
+func (d *Folder) exposure(inside *syscall.Stat_t) string {
+	if d.exposed == "" && d.othersCanSwap(inside) {
+		return d.path
+	}
+	return d.exposed
+}
+
+// othersCanSwap reports whether somebody else than root and the caller may put
+// another thing under the name: unlink(2), rename(2). In a sticky folder only those
+// may to whom the folder or the thing belongs. An access control list shows in the
+// permissions of the group. A user without a number in this user namespace shows as
+// another one.
+func (d *Folder) othersCanSwap(inside *syscall.Stat_t) bool {
+	switch {
+	case !trusted(d.stat.Uid):
+		return true
+	case d.stat.Mode&writableByOthers == 0:
+		return false
+	default:
+		return d.stat.Mode&syscall.S_ISVTX == 0 || !trusted(inside.Uid)
+	}
+}
+
+const writableByOthers = 0o022
+
+// trusted reports whether a user is root or the caller.
+func trusted(uid uint32) bool { return uid == 0 || int(uid) == os.Geteuid() }
+
+func (d *Folder) openat(name string, flags int) (int, error) {
+	for {
+		fd, err := syscall.Openat(d.fd, name, flags, 0)
+		if !errors.Is(err, syscall.EINTR) {
+			return fd, err
+		}
+	}
+}
+
+func (d *Folder) failed(op, name string, err error) error {
+	return &fs.PathError{Op: op, Path: filepath.Join(d.path, name), Err: err}
+}
+
+// walk is on its way to a path.
+type walk struct {
+	at    *Folder // which may be a file, at the end
+	links int
+	asked string
+}
+
+// maxLinks is how many symbolic links the kernel follows, MAXSYMLINKS.
+const maxLinks = 40
+
+// maxPath is PATH_MAX.
+const maxPath = 4096
+
+// walkTo goes to what is at path.
+func walkTo(path string) (*walk, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return nil, err
+	}
+	w := &walk{asked: path}
+	if err := w.start(); err != nil {
+		return nil, err
+	}
+	if err := w.follow(abs); err != nil {
+		return nil, errors.Join(err, w.at.Close())
+	}
+	return w, nil
+}
+
+// start goes to the root folder.
+func (w *walk) start() error {
+	fd, err := syscall.Open("/", openPath|syscall.O_DIRECTORY, 0)
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: "/", Err: err}
+	}
+	root := &Folder{fd: fd, path: "/"}
+	if err := syscall.Fstat(fd, &root.stat); err != nil {
+		return errors.Join(&fs.PathError{Op: "stat", Path: "/", Err: err}, syscall.Close(fd))
+	}
+	if w.at != nil {
+		root.exposed = w.at.exposed // by a link that others can change
+		if err := w.at.Close(); err != nil {
+			return errors.Join(err, root.Close())
+		}
+	}
+	w.at = root
+	return nil
+}
+
+// follow goes on, name by name. What a link leads to comes before the rest.
+func (w *walk) follow(path string) error {
+	for path != "" {
+		var name string
+		name, path, _ = strings.Cut(path, "/")
+		if name == "" || name == "." {
+			continue
+		}
+		link, err := w.step(name)
+		if err != nil {
+			return err
+		}
+		if link == "" {
+			continue
+		}
+		if w.links++; w.links > maxLinks {
+			return w.failed(syscall.ELOOP)
+		}
+		if path = link + "/" + path; len(path) > maxPath {
+			return w.failed(syscall.ENAMETOOLONG)
+		}
+		if link[0] == '/' {
+			if err := w.start(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *walk) failed(err error) error { return &fs.PathError{Op: "open", Path: w.asked, Err: err} }
+
+// step goes to one name, or returns what the symbolic link of that name leads to.
+func (w *walk) step(name string) (link string, err error) {
+	fd, err := w.at.openat(name, openPath)
+	if err != nil {
+		return "", w.failed(err)
+	}
+	next, err := w.at.folderAt(fd, name)
+	if err != nil {
+		return "", err
+	}
+	if next.stat.Mode&syscall.S_IFMT == syscall.S_IFLNK {
+		link, err = sys.ReadLink(fd)
+		w.at.exposed = next.exposed // whatever it leads to
+		if err == nil && link == "" {
+			err = syscall.ENOENT
+		}
+		if err != nil {
+			return "", errors.Join(w.failed(err), next.Close())
+		}
+		return link, next.Close()
+	}
+	before := w.at
+	w.at = next
+	return "", before.Close()
+}
+
+// procName is the name of a descriptor as a file.
+func procName(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
