@@ -90,8 +90,12 @@ func (j *job) choose() error {
 	return err
 }
 
-// checkPlace refuses where others could put another file there.
+// checkPlace refuses where others could put another file there, and always where they
+// could have led to a file that is not in the tree.
 func (j *job) checkPlace() error {
+	if link := j.file.Folder().ByLink(); link != "" {
+		return fmt.Errorf("%w: %s is a symbolic link that somebody else could have put there; name the file that it leads to", ErrExposed, link)
+	}
 	folder := j.file.Exposed()
 	if folder == "" || j.TrustTree {
 		return nil

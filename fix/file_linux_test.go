@@ -156,6 +156,18 @@ func TestExposed(t *testing.T) {
 			}
 		}
 	}
+	// Where a link leads that others can change, nothing is trusted.
+	led := file(t, "cap_net_raw=ep")
+	dir := t.TempDir()
+	if err := errors.Join(os.Symlink(led, dir+"/link"), os.Symlink(filepath.Dir(led), dir+"/folder"), os.Chmod(dir, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{dir + "/link", dir + "/folder/file"} {
+		_, err := apply(t, path, fix.Options{Mode: fix.Permitted, TrustTree: true})
+		if !errors.Is(err, fix.ErrExposed) || !strings.Contains(err.Error(), "is a symbolic link that somebody else") || text(t, led) != "cap_net_raw=ep" {
+			t.Errorf("%s: %v; carries %q", path, err, text(t, led))
+		}
+	}
 	path := file(t, "cap_net_raw=ep")
 	if err := os.Chmod(filepath.Dir(path), 0o777|os.ModeSticky); err != nil {
 		t.Fatal(err)

@@ -34,25 +34,19 @@ func Open(path string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := w.at.path
-	if err := w.at.Close(); err != nil {
-		return nil, err
+	defer func() { _ = w.close() }() // O_PATH
+	if w.in == nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: ErrNotRegular}
 	}
-	// A second time, now that it is known which folder it is in: what is found there
-	// is looked at again.
-	d, err := OpenFolder(filepath.Dir(found))
+	f, err := w.in.Open(filepath.Base(w.at.path))
 	if err != nil {
 		return nil, err
-	}
-	f, err := d.Open(filepath.Base(found))
-	if err != nil {
-		return nil, errors.Join(err, d.Close())
-	}
-	if f.exposed == "" {
-		f.exposed = w.at.exposed // by a link that led there
 	}
 	f.Path = path
-	return f, d.Close()
+	if f.stat.Dev != w.at.stat.Dev || f.stat.Ino != w.at.stat.Ino {
+		return nil, errors.Join(&fs.PathError{Op: "open", Path: path, Err: ErrSwapped}, f.Close())
+	}
+	return f, nil
 }
 
 // Open holds a regular file of the folder. It follows no symbolic link. The caller
@@ -77,7 +71,7 @@ func (d *Folder) Open(name string) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(d.failed("open", ".", err), syscall.Close(fd))
 	}
-	f.folder = &Folder{fd: again, path: d.path, stat: d.stat, exposed: d.exposed}
+	f.folder = &Folder{fd: again, path: d.path, stat: d.stat, exposed: d.exposed, byLink: d.byLink}
 	f.exposed = d.exposure(&f.stat)
 	return f, nil
 }
@@ -115,14 +109,13 @@ func (f *File) RealPath() string { return filepath.Join(f.folder.path, f.name) }
 // Exposed is [Folder.Exposed] for the file.
 func (f *File) Exposed() string { return f.exposed }
 
-// Owner, Group and Mode are those that it had when it was opened; Mode with the
-// kind, as stat(2) has it.
+// Owner is the user that the file belonged to when it was opened.
 func (f *File) Owner() uint32 { return f.stat.Uid }
 
-// Group is described at [File.Owner].
+// Group is its group then.
 func (f *File) Group() uint32 { return f.stat.Gid }
 
-// Mode is described at [File.Owner].
+// Mode is its mode then, with the kind, as stat(2) has it.
 func (f *File) Mode() uint32 { return f.stat.Mode }
 
 // Links is how many names the file has now, 0 if that cannot be told.

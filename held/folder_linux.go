@@ -18,6 +18,7 @@ type Folder struct {
 	path    string
 	stat    syscall.Stat_t
 	exposed string
+	byLink  string
 }
 
 const (
@@ -33,7 +34,10 @@ func OpenFolder(path string) (*Folder, error) {
 		return nil, err
 	}
 	if w.at.stat.Mode&syscall.S_IFMT != syscall.S_IFDIR {
-		return nil, errors.Join(&fs.PathError{Op: "open", Path: path, Err: syscall.ENOTDIR}, w.at.Close())
+		return nil, errors.Join(&fs.PathError{Op: "open", Path: path, Err: syscall.ENOTDIR}, w.close())
+	}
+	if w.in != nil {
+		return w.at, w.in.Close()
 	}
 	return w.at, nil
 }
@@ -46,6 +50,10 @@ func (d *Folder) Path() string { return d.path }
 // which somebody else than root and the caller could have put, or can put, another
 // thing under the name that was followed; "" if there is none.
 func (d *Folder) Exposed() string { return d.exposed }
+
+// ByLink returns the first symbolic link that was followed in an exposed folder: where
+// it leads, somebody else could have chosen. "" if there is none.
+func (d *Folder) ByLink() string { return d.byLink }
 
 // Fd is its descriptor, which stays the folder's.
 func (d *Folder) Fd() int { return d.fd }
@@ -71,12 +79,12 @@ func (d *Folder) Reading() (*Folder, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: d.path, Err: err}
 	}
-	return &Folder{fd: fd, path: d.path, stat: d.stat, exposed: d.exposed}, nil
+	return &Folder{fd: fd, path: d.path, stat: d.stat, exposed: d.exposed, byLink: d.byLink}, nil
 }
 
 // folderAt makes a Folder of a descriptor of something in d.
 func (d *Folder) folderAt(fd int, name string) (*Folder, error) {
-	c := &Folder{fd: fd, path: filepath.Join(d.path, name)}
+	c := &Folder{fd: fd, path: filepath.Join(d.path, name), byLink: d.byLink}
 	if err := syscall.Fstat(fd, &c.stat); err != nil {
 		return nil, errors.Join(d.failed("stat", name, err), syscall.Close(fd))
 	}
@@ -127,11 +135,20 @@ func (d *Folder) failed(op, name string, err error) error {
 	return &fs.PathError{Op: op, Path: filepath.Join(d.path, name), Err: err}
 }
 
-// walk is on its way to a path.
+// walk is on its way to a path: in a folder, and at what has been found in it by
+// name, which may be a file at the end.
 type walk struct {
-	at    *Folder // which may be a file, at the end
-	links int
-	asked string
+	in, at *Folder
+	links  int
+	asked  string
+}
+
+func (w *walk) close() error {
+	err := w.at.Close()
+	if w.in != nil {
+		err = errors.Join(err, w.in.Close())
+	}
+	return err
 }
 
 // maxLinks is how many symbolic links the kernel follows, MAXSYMLINKS.
@@ -151,7 +168,7 @@ func walkTo(path string) (*walk, error) {
 		return nil, err
 	}
 	if err := w.follow(abs); err != nil {
-		return nil, errors.Join(err, w.at.Close())
+		return nil, errors.Join(err, w.close())
 	}
 	return w, nil
 }
@@ -167,12 +184,12 @@ func (w *walk) start() error {
 		return errors.Join(&fs.PathError{Op: "stat", Path: "/", Err: err}, syscall.Close(fd))
 	}
 	if w.at != nil {
-		root.exposed = w.at.exposed // by a link that others can change
-		if err := w.at.Close(); err != nil {
+		root.exposed, root.byLink = w.at.exposed, w.at.byLink // a link led here
+		if err := w.close(); err != nil {
 			return errors.Join(err, root.Close())
 		}
 	}
-	w.at = root
+	w.in, w.at = nil, root
 	return nil
 }
 
@@ -221,6 +238,9 @@ func (w *walk) step(name string) (link string, err error) {
 	if next.stat.Mode&syscall.S_IFMT == syscall.S_IFLNK {
 		link, err = sys.ReadLink(fd)
 		w.at.exposed = next.exposed // whatever it leads to
+		if next.exposed != "" && w.at.byLink == "" {
+			w.at.byLink = next.path
+		}
 		if err == nil && link == "" {
 			err = syscall.ENOENT
 		}
@@ -229,8 +249,11 @@ func (w *walk) step(name string) (link string, err error) {
 		}
 		return link, next.Close()
 	}
-	before := w.at
-	w.at = next
+	before := w.in
+	w.in, w.at = w.at, next
+	if before == nil {
+		return "", nil
+	}
 	return "", before.Close()
 }
 
