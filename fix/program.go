@@ -138,7 +138,7 @@ func (p Program) Placed(c launch.Config) *Placed {
 		}
 	}
 	if c.By == launch.Ambient {
-		out.note("%s, so it runs without secure-execution mode: who starts it can trace and dump it and choose libraries for it, and the programs that it starts have %s, too", p.Origin, c.Prefer)
+		out.note("%s, so it runs without secure-execution mode: who starts it can have it dump core and choose much of what it loads, and the programs that it starts have %s, too", p.Origin, c.Prefer)
 	}
 	return out
 }

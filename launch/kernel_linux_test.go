@@ -24,8 +24,7 @@ func TestMain(m *testing.M) {
 			}
 			return c
 		},
-		"refused":   refused,
-		"traceback": func([]string) any { return os.Getenv("GOTRACEBACK") },
+		"refused": refused,
 		"exec": func(args []string) any {
 			var caps launch.Caps
 			if err := caps.Add("net_bind_service"); err != nil {
@@ -58,15 +57,16 @@ func TestLaw(t *testing.T) {
 	for name, chain := range through {
 		for _, fileCaps := range []string{bindCap, "cap_net_bind_service,cap_net_raw=p", ""} {
 			for _, target := range []string{"", "cap_net_bind_service=ei"} {
-				for bits := range 8 {
+				for bits := range 16 {
 					child := kerneltest.Child{
 						FileCaps: target, Root: bits&1 != 0, EmptyBounding: bits&2 != 0, NoNewPrivs: bits&4 != 0, PortStart: 1024,
 					}
-					t.Run(fmt.Sprintf("%s, launcher %q, target %q, root %t, bounding empty %t, nnp %t", name, fileCaps, target,
+					by := launch.Means(bits >> 3)
+					t.Run(fmt.Sprintf("%s, launcher %q, target %q, means %d, root %t, bounding empty %t, nnp %t", name, fileCaps, target, by,
 						child.Root, child.EmptyBounding, child.NoNewPrivs), func(t *testing.T) {
-						want := foretell(t, child, caller, chain, fileCaps)
+						want := predict(t, child, caller, chain, fileCaps, by)
 						child.Through = func(t testing.TB, path string) []string {
-							launcher := install(t, launch.Config{Caps: launch.Caps{Prefer: bind}, Target: path}, fileCaps)
+							launcher := install(t, launch.Config{Caps: launch.Caps{Prefer: bind}, Target: path, By: by}, fileCaps)
 							return append(append([]string{}, chain...), launcher)
 						}
 						var got cred.Credentials
@@ -81,8 +81,8 @@ func TestLaw(t *testing.T) {
 	}
 }
 
-// foretell runs the law through the chain.
-func foretell(t *testing.T, child kerneltest.Child, caller cred.Sets, chain []string, fileCaps string) cred.Sets {
+// predict runs the law through the chain.
+func predict(t *testing.T, child kerneltest.Child, caller cred.Sets, chain []string, fileCaps string, by launch.Means) cred.Sets {
 	t.Helper()
 	task := law.User(kerneltest.UID, kerneltest.UID, caller.Bounding)
 	if child.Root {
@@ -93,17 +93,32 @@ func foretell(t *testing.T, child kerneltest.Child, caller cred.Sets, chain []st
 		task.Bounding = 0
 	}
 	task.NoNewPrivs = child.NoNewPrivs
-	var steps []law.Step
+	exec := func(f law.File) law.Outcome {
+		o := law.Exec(law.Kernel{}, task, f)
+		if o.Errno != law.OK {
+			t.Fatal("the law says that a program does not start")
+		}
+		task = o.Task
+		return o
+	}
 	for range chain { // more than there are programs, which changes nothing
-		steps = append(steps, law.Execute{})
+		exec(law.File{})
 	}
-	steps = append(steps, law.Execute{File: fileOf(t, fileCaps)}, law.MakeAmbient{Set: bind}, law.Execute{File: fileOf(t, child.FileCaps)})
-	outcomes := law.Run(law.Kernel{}, task, steps...)
-	if last := outcomes[len(outcomes)-1]; len(outcomes) == len(steps) && last.Errno == law.OK {
-		return last.Task.Sets
+	protected := exec(fileOf(t, fileCaps)).Dumpable != 1
+	if by == launch.Ambient {
+		outcomes := law.Run(law.Kernel{}, task, law.MakeAmbient{Set: bind})
+		task = outcomes[0].Task
+	} else {
+		give := bind & task.Permitted & (task.Inheritable | task.Bounding)
+		task.Inheritable |= give
+		if protected && !task.NoNewPrivs {
+			task.Permitted &^= give
+		}
+		task.Effective &= task.Permitted
+		task.Ambient &= task.Permitted
 	}
-	t.Fatal("the law says that a program does not start")
-	return cred.Sets{}
+	exec(fileOf(t, child.FileCaps))
+	return task.Sets
 }
 
 func fileOf(t *testing.T, text string) law.File {
@@ -156,23 +171,6 @@ func TestNeeds(t *testing.T) {
 			t.Errorf("got %+v, want %s", got.Sets, raw)
 		}
 	})
-}
-
-// TestAtSecure holds that a target with =ei, unlike one without capabilities, is
-// started with AT_SECURE. Go shows it in this variable.
-func TestAtSecure(t *testing.T) {
-	need.Root(t)
-	for target, want := range map[string]string{"": "crash", "cap_net_bind_service=ei": "none"} {
-		child := kerneltest.Child{FileCaps: target, Env: []string{"GOTRACEBACK=crash"}}
-		child.Through = func(t testing.TB, path string) []string {
-			return []string{install(t, launch.Config{Caps: launch.Caps{Prefer: bind}, Target: path}, bindCap)}
-		}
-		var got string
-		child.Run(t, "traceback", &got)
-		if got != want {
-			t.Errorf("target %q: GOTRACEBACK is %q, want %q", target, got, want)
-		}
-	}
 }
 
 // TestExecRefuses holds that a program which has capabilities from its own file
