@@ -40,6 +40,11 @@ needs=(
 	"libc6-dev /usr/include/stdlib.h"
 	"linux-libc-dev /usr/include/linux/capability.h"
 	"e2fsprogs debugfs" # writes attributes past the kernel
+	"rpm rpmbuild" # upgrades a program that has a launcher
+	"strace strace" # widens the windows of attacks
+	"python3 /usr/bin/python3" # does its job behind a launcher, as do
+	"nodejs /usr/bin/node"
+	"default-jre-headless /usr/bin/java"
 	"debootstrap debootstrap" # makes the root file system of scripts/realcases.sh
 )
 

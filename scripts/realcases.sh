@@ -5,6 +5,7 @@
 # from, in .cache/realcases:
 #
 #	debian.tar    a Debian root file system, with programs that carry capabilities
+#	fping.deb     one of its packages
 #	programs.tar  upstream's Caddy from before and after it learned to raise, and CoreDNS
 #
 # They are kept until this file or the version of Go changes. It needs root and
@@ -70,6 +71,7 @@ debian() {
 	setcap cap_net_raw,cap_net_admin=eip "$root/usr/bin/dumpcap"
 	setcap cap_net_bind_service=ep "$root/usr/sbin/nginx"
 	layer "$root" "$out"
+	cp "$root"/var/cache/apt/archives/fping_*.deb "$cache/fping.deb" # for an upgrade
 	echo "$key" >"$out.key"
 	rm -rf "$root"
 }

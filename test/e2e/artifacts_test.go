@@ -15,9 +15,10 @@ import (
 
 // The file capabilities under test, in the notation of setcap(8).
 const (
-	permitted = "cap_net_bind_service=p"  // what the project ships
-	effective = "cap_net_bind_service=ep" // the official way
-	none      = ""
+	permitted   = "cap_net_bind_service=p"  // what the project ships
+	inheritable = "cap_net_bind_service=ei" // of a program behind a launcher
+	effective   = "cap_net_bind_service=ep" // the official way
+	none        = ""
 )
 
 // artifact is the absolute path that the environment variable names, because

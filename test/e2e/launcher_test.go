@@ -46,7 +46,7 @@ func behind(name, target string) (*program.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	stamped, err := launch.Stamp(empty, launch.Config{Caps: launch.Caps{Prefer: capset.Of(capset.NetBindService)}, Target: target})
+	stamped, err := launch.Stamp(empty, launch.Config{Caps: launch.Caps{Prefer: capset.Of(capset.NetBindService)}, Target: target, By: launch.File})
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func behind(name, target string) (*program.Program, error) {
 	if err := os.WriteFile(launcher, stamped, 0o755); err != nil {
 		return nil, err
 	}
-	return program.Behind(dir, name, launcher, permitted, binary)
+	return program.Behind(dir, name, launcher, permitted, binary, inheritable)
 }
 
 var launcherBinary = sync.OnceValues(func() (program []byte, err error) {

@@ -22,7 +22,7 @@ var (
 )
 
 func realLayers() []string {
-	return []string{artifact("", "../../.cache/realcases/debian.tar"), artifact("", "../../.cache/realcases/programs.tar")}
+	return []string{debianTar(), artifact("", "../../.cache/realcases/programs.tar")}
 }
 
 func realImage(name string) (*program.Program, error) {
@@ -117,11 +117,14 @@ func TestRealTree(t *testing.T) {
 	judged(t, debian, before, after)
 }
 
-func command(t *testing.T, name string, args ...string) {
+// command runs a command and returns what it says.
+func command(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
 		t.Fatalf("%s %q: %v: %s", name, args, err, out)
 	}
+	return string(out)
 }
 
 // judged checks what capwise scan says before and after.
@@ -134,6 +137,11 @@ func judged(t *testing.T, cases []realCase, before, after string) {
 		}
 		if got := is[c.file]; got.Verdict != "aware" || got.Capabilities != c.fixed {
 			t.Errorf("%s, fixed: %+v, want aware and %s", c.name, got, c.fixed)
+		}
+	}
+	for name, got := range is { // the programs behind launchers
+		if strings.HasSuffix(name, program.TargetSuffix) && got.Verdict == "aware" && strings.Contains(got.Evidence, "started by") {
+			delete(is, name)
 		}
 	}
 	if len(was) != len(cases) || len(is) != len(cases) {

@@ -32,14 +32,18 @@ const TargetSuffix = ".capwise"
 // InImage is where New puts programs.
 const InImage = "/usr/bin/program"
 
-// Behind is New for a launcher, with the program that it starts beside it.
-func Behind(dir, name, launcher, capabilities, target string) (*Program, error) {
+// Behind is New for a launcher, with the program that it starts beside it, which
+// carries file capabilities, too.
+func Behind(dir, name, launcher, capabilities, target, carries string) (*Program, error) {
 	p, err := onDisk(dir, name, launcher, capabilities)
 	if err != nil {
 		return nil, err
 	}
 	p.Target = p.Path + TargetSuffix
 	if err := copyFile(p.Target, target); err != nil {
+		return nil, err
+	}
+	if err := setcap(p.Target, carries); err != nil {
 		return nil, err
 	}
 	return p, writeArchive(p)
@@ -67,12 +71,17 @@ func onDisk(dir, name, binary, capabilities string) (*Program, error) {
 	if err := copyFile(p.Path, binary); err != nil {
 		return nil, err
 	}
-	if capabilities != "" {
-		if out, err := exec.Command("setcap", append(strings.Fields(capabilities), p.Path)...).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("setcap %s %s: %w: %s", capabilities, p.Path, err, out)
-		}
+	return p, setcap(p.Path, capabilities)
+}
+
+func setcap(path, capabilities string) error {
+	if capabilities == "" {
+		return nil
 	}
-	return p, nil
+	if out, err := exec.Command("setcap", append(strings.Fields(capabilities), path)...).CombinedOutput(); err != nil {
+		return fmt.Errorf("setcap %s %s: %w: %s", capabilities, path, err, out)
+	}
+	return nil
 }
 
 func refOf(name string) string { return "localhost/capwise-e2e/" + name + ":latest" }
