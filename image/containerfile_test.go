@@ -50,6 +50,18 @@ var containerfiles = []containerfile{
 // dir is what the image consists of.
 func (c containerfile) dir() string { return "../deploy/" + c.name }
 
+// TestBuildImage holds that what a Containerfile builds in by default is named by its
+// digest, not by a tag that may move.
+func TestBuildImage(t *testing.T) {
+	want := regexp.MustCompile(`(?m)^ARG BUILD_IMAGE=golang:[0-9.]+-bookworm@sha256:[0-9a-f]{64}$`)
+	for _, c := range containerfiles {
+		text, err := os.ReadFile(c.dir() + "/Containerfile")
+		if err != nil || !want.Match(text) {
+			t.Errorf("%s: %v; want %s", c.name, err, want)
+		}
+	}
+}
+
 // TestContainerfile builds each Containerfile with buildah and compares the
 // image with the one that Build makes of the same program and packages: same
 // configuration, same files, same modes, same capability.
