@@ -19,7 +19,7 @@ func (t *Toolchain) inSyscall(out map[string][]byte) error {
 		}
 		out["syscall/capwise_socketcall.go"] = []byte(socketcallAdapter)
 	}
-	return t.add(out, "syscall", "", "sys", "caps_linux.go", "raise_linux.go", "rebind_linux.go", "bind_linux.go", "bind_socketcall_linux.go")
+	return t.add(out, "syscall", "", "sys", "caps_linux.go", "raise_linux.go", "rebind_linux.go", "die_linux.go", "bind_linux.go", "bind_socketcall_linux.go")
 }
 
 // socketcallAdapter is before the functions in assembly.
