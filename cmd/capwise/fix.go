@@ -10,6 +10,7 @@ import (
 
 	"github.com/capwise/capwise/cmd/capwise/internal/launchers"
 	"github.com/capwise/capwise/image/fix"
+	"github.com/capwise/capwise/internal/printable"
 )
 
 const fixLong = `Put file capabilities right, in files and inside images.
@@ -102,7 +103,7 @@ func (c *fixCommand) fixImage(cmd *cobra.Command, target string) error {
 		return writeJSON(cmd.OutOrStdout(), r)
 	}
 	for _, w := range r.Warnings {
-		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "capwise: warning:", w); err != nil {
+		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "capwise: warning:", printable.Line(w)); err != nil {
 			return err
 		}
 	}
@@ -118,9 +119,9 @@ func fixText(r *fix.Report) string {
 		if now == "" {
 			now = "none"
 		}
-		fmt.Fprintf(&b, "%s: %s -> %s\n", f.Path, f.Old, now)
+		fmt.Fprintf(&b, "%s: %s -> %s\n", printable.Name(f.Path), f.Old, now)
 		if f.Target != "" {
-			fmt.Fprintf(&b, "  the program moves to %s; launcher for %s\n", f.Target, f.Arch)
+			fmt.Fprintf(&b, "  the program moves to %s; launcher for %s\n", printable.Name(f.Target), f.Arch)
 		}
 		fmt.Fprintf(&b, "  %s from byte %d of layer %s\n", count(f.Bytes, "byte"), f.Offset, f.Layer)
 	}
@@ -130,15 +131,15 @@ func fixText(r *fix.Report) string {
 	}
 	switch {
 	case len(r.Files) == 0 && r.Out == r.Target:
-		fmt.Fprintf(&b, "nothing to do: %s is as wanted\n", r.Target)
+		fmt.Fprintf(&b, "nothing to do: %s is as wanted\n", printable.Name(r.Target))
 	case len(r.Files) == 0 && r.DryRun:
-		fmt.Fprintf(&b, "nothing to do: %s would be a copy of %s\n", r.Out, r.Target)
+		fmt.Fprintf(&b, "nothing to do: %s would be a copy of %s\n", printable.Name(r.Out), printable.Name(r.Target))
 	case len(r.Files) == 0:
-		fmt.Fprintf(&b, "nothing to do: %s is a copy of %s\n", r.Out, r.Target)
+		fmt.Fprintf(&b, "nothing to do: %s is a copy of %s\n", printable.Name(r.Out), printable.Name(r.Target))
 	case r.DryRun:
-		fmt.Fprintf(&b, "dry run: nothing is written; it would be to %s\n", r.Out)
+		fmt.Fprintf(&b, "dry run: nothing is written; it would be to %s\n", printable.Name(r.Out))
 	default:
-		fmt.Fprintf(&b, "written: %s\n", r.Out)
+		fmt.Fprintf(&b, "written: %s\n", printable.Name(r.Out))
 	}
 	return b.String()
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/capwise/capwise/cmd/capwise/internal/launchers"
 	filefix "github.com/capwise/capwise/fix"
 	"github.com/capwise/capwise/image/fix"
+	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/scan"
 )
 
@@ -166,7 +167,7 @@ func (c *fixCommand) writeFixed(cmd *cobra.Command, done []fixedFile) error {
 		if now == "" {
 			now = "none"
 		}
-		fmt.Fprintf(&b, "%s: %s -> %s\n", f.Path, f.Old, now)
+		fmt.Fprintf(&b, "%s: %s -> %s\n", printable.Name(f.Path), f.Old, now)
 	}
 	switch {
 	case needed == 0:
