@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"runtime"
 	"strings"
 	"syscall"
@@ -212,6 +211,7 @@ func unlock(times int) bool {
 				case <-stop:
 					return
 				default:
+					runtime.Gosched()
 				}
 			}
 		}()
@@ -328,7 +328,7 @@ func TestUnlockFarTooOften(t *testing.T) {
 func tracebackRole([]string) any {
 	underFilter()
 	_ = capwise.Do(capset.NetBindService, capwise.Prefer, panicDeepInside)
-	fmt.Fprintln(os.Stdout, "alive")
+	fmt.Println("alive")
 	return nil
 }
 
