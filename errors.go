@@ -5,6 +5,7 @@ import (
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/diagnose"
+	"github.com/capwise/capwise/internal/printable"
 )
 
 // BindError says why the kernel refused to bind a port, and what to change.
@@ -20,8 +21,8 @@ type BindError struct {
 }
 
 // Error returns one line: the original error, which condition failed, and the
-// remedy.
-func (e *BindError) Error() string { return e.Err.Error() + ": " + e.String() }
+// remedy. What is not printable in the names of files and processes is escaped.
+func (e *BindError) Error() string { return printable.Line(e.Err.Error() + ": " + e.String()) }
 
 // Unwrap returns the original error.
 func (e *BindError) Unwrap() error { return e.Err }
