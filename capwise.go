@@ -51,8 +51,10 @@ type ListenConfig net.ListenConfig
 //     on one OS thread that no other goroutine uses meanwhile, binds a new
 //     socket, and lowers it before it returns. The capability is effective on
 //     that thread only, from just before bind(2) until listen(2) has returned.
-//   - If lowering fails, that thread ends and is never used again, the socket
-//     is closed, and the error wraps a [*RaiseError].
+//   - If lowering fails, which takes a seccomp filter that refuses it, nothing
+//     runs with the capability: a thread of this package's own ends, the socket
+//     is closed, and the error wraps a [*RaiseError]; on the caller's thread the
+//     process ends. [Do] says which it is.
 //   - If the bind may not succeed, the error is a [*net.OpError] that wraps a
 //     [*BindError], which wraps the original [*os.SyscallError]:
 //     errors.Is(err, syscall.EACCES) and errors.Is(err, fs.ErrPermission) hold.

@@ -11,20 +11,14 @@ const (
 	// Prefer says that the capability is raised where it is permitted, and that
 	// the work is done in any case.
 	Prefer
-	// Never says that the work is done without raising anything.
-	Never
 )
 
-// String returns "require", "prefer" or "never".
+// String returns "require" or "prefer".
 func (n Need) String() string {
-	switch n {
-	case Require:
-		return "require"
-	case Prefer:
+	if n == Prefer {
 		return "prefer"
-	default:
-		return "never"
 	}
+	return "require"
 }
 
 // Do calls fn on an OS thread on which c is effective, and lowers c again
@@ -35,20 +29,29 @@ func (n Need) String() string {
 //     [*RaiseError], for which errors.Is(err, syscall.EPERM) and
 //     errors.Is(err, fs.ErrPermission) hold.
 //   - [Prefer]: if c cannot be raised, fn is called without it.
-//   - [Never]: fn is called, as it were, by the caller.
 //
 // A capability that is effective already is neither raised nor lowered.
 //
 // fn must do the privileged work itself: goroutines that it starts run on
-// other threads. It may run on another goroutine than the caller's, yet a panic
-// or [runtime.Goexit] in it reaches the caller of Do, after c was lowered.
+// other threads. Under a seccomp filter it runs on another goroutine than the
+// caller's, yet a panic or [runtime.Goexit] in it reaches the caller of Do, after
+// c was lowered; the panic as a [*PanicError], which has its value and stack.
 //
-// Do returns the error of fn. If lowering fails, which takes a seccomp filter
-// that refuses it, the thread ends and is never used again, and the error wraps
-// a [*RaiseError] with Op "lower" beside that of fn.
+// Do returns the error of fn. Nothing of the caller's runs with c effective after
+// it, in whatever way fn ends:
+//
+//   - Linux never refuses to lower a capability. A seccomp filter can. If one is
+//     active when Do is called, fn runs on a thread of its own; if lowering fails,
+//     that thread ends, and the error wraps a [*RaiseError] with Op "lower" beside
+//     that of fn.
+//   - If lowering fails on the caller's thread, the process ends at once, with a
+//     message on standard error and exit code 2. fn runs there if no filter is
+//     active when Do is called, or if the caller is locked to a thread in another
+//     network namespace than the rest of the process.
+//   - fn may call [runtime.UnlockOSThread] more often than LockOSThread and still
+//     stays on its thread. Only if it does so more than 60 times, the goroutine
+//     can leave the thread, on which others may run then; Do ends the process, as
+//     above, when it finds itself on another thread.
 func Do(c capset.Cap, need Need, fn func() error) error {
-	if need == Never {
-		return fn()
-	}
 	return do(c, need, fn)
 }

@@ -17,14 +17,12 @@ import (
 // for a TCP or UDP port, and nil otherwise. EACCES from a socket option, or for
 // a Unix socket, means another thing.
 func refusedBind(err error) *net.OpError {
-	// Package net returns these very types, so that no chain has to be searched:
-	// that would be 2 % of a raised bind.
-	op, ok := err.(*net.OpError) //nolint:errorlint // net returns just this
-	if !ok || portOf(op) == 0 {
+	var op *net.OpError
+	var call *os.SyscallError
+	if !errors.Is(err, syscall.EACCES) || !errors.As(err, &op) || portOf(op) == 0 {
 		return nil
 	}
-	call, ok := op.Err.(*os.SyscallError)                            //nolint:errorlint // net returns just this
-	if !ok || call.Syscall != "bind" || call.Err != syscall.EACCES { //nolint:errorlint // net returns just this
+	if !errors.As(op.Err, &call) || call.Syscall != "bind" {
 		return nil
 	}
 	return op
@@ -62,6 +60,8 @@ func listenRaised[T io.Closer](ctx context.Context, lc *ListenConfig, refused *n
 			err = ln.Close()
 		}
 		return none, errors.Join(lowering, err)
+	case errors.Is(err, errStrayed):
+		return none, err
 	case errors.As(err, &raising): // capset(2) itself was refused
 		return none, explain(refused)
 	case refusedBind(err) != nil:

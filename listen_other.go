@@ -20,7 +20,7 @@ func listenRaised[T io.Closer](_ context.Context, _ *ListenConfig, refused *net.
 	return none, refused
 }
 
-// do is Do for Require and Prefer.
+// do is [Do] elsewhere than on Linux.
 func do(c capset.Cap, need Need, fn func() error) error {
 	if need == Require {
 		return &RaiseError{c, "raise", errors.ErrUnsupported}

@@ -2,7 +2,10 @@ package capwise
 
 import (
 	"errors"
+	"fmt"
 	"runtime"
+	"runtime/debug"
+	"strings"
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/internal/sys"
@@ -12,22 +15,47 @@ import (
 // that may be raised on it.
 type thread struct {
 	cap    capset.Cap
+	id     int // gettid(2)
 	raised bool
 }
 
+// locks is how often a goroutine is locked to its thread. Once would do, if
+// foreign code could not call [runtime.UnlockOSThread] once more often than
+// LockOSThread: the goroutine would leave the thread, raised, to any other. The
+// runtime only counts, and does not tell the count; so the other locks are there
+// to be lost. All of them cost a hundredth of a raised bind.
+const locks = 64
+
+// lockThread locks the goroutine to its thread.
+func lockThread(c capset.Cap) *thread {
+	for range locks {
+		runtime.LockOSThread()
+	}
+	return &thread{cap: c, id: sys.Gettid()}
+}
+
+// unlock undoes lockThread. A lock that foreign code has undone is one of its
+// own then, as it would be without this package.
+func (t *thread) unlock() {
+	for range locks {
+		runtime.UnlockOSThread()
+	}
+}
+
 // onThread calls fn on an OS thread on which no other goroutine runs meanwhile,
-// and lowers what fn left raised. Its error is the [*RaiseError] of a lowering
-// that failed; that thread runs no other goroutine any more, and ends.
+// and lowers what fn left raised.
 //
 // capset(2) never refuses to lower, so only a seccomp filter (or a kernel
 // without memory) can make a lowering fail. Without a filter the caller's own
-// thread will do, which is fast. With one, the work is done on a thread that
-// can be ended at once; unless the caller is locked to a thread that has joined
-// another network namespace than the rest of the process, in which its sockets
-// belong.
+// thread will do, which is fast; if fn loads a filter that refuses to lower, the
+// process ends. With one, the work is done on a thread that can be ended at
+// once, and the error is the [*RaiseError] of a lowering that failed; unless the
+// caller is locked to a thread that has joined another network namespace than
+// the rest of the process, in which its sockets belong.
 func onThread(c capset.Cap, fn func(*thread)) error {
 	if mode, err := sys.SeccompMode(); err == nil && mode == 0 {
-		return onOwnThread(c, fn)
+		onOwnThread(c, fn)
+		return nil
 	}
 	home := sys.NetworkNamespace()
 	elsewhere := false
@@ -37,23 +65,26 @@ func onThread(c capset.Cap, fn func(*thread)) error {
 		}
 	})
 	if elsewhere {
-		return onOwnThread(c, fn)
+		onOwnThread(c, fn)
+		return nil
 	}
 	return err
 }
 
-// onOwnThread is onThread on the caller's thread. If lowering fails, the caller
-// stays locked to the thread, which ends when the caller's goroutine does.
-func onOwnThread(c capset.Cap, fn func(*thread)) (lowering error) {
-	runtime.LockOSThread()
-	t := &thread{cap: c}
+// onOwnThread is onThread on the caller's thread. The caller would go on there
+// with the capability effective if lowering fails; so the process ends.
+func onOwnThread(c capset.Cap, fn func(*thread)) {
+	t := lockThread(c)
 	defer func() {
-		if lowering = t.lower(); lowering == nil {
-			runtime.UnlockOSThread()
+		if err := t.lower(); err != nil {
+			if v := recover(); v != nil {
+				err = fmt.Errorf("%w, after a panic: %v", err, v)
+			}
+			t.die(err)
 		}
+		t.unlock()
 	}()
 	fn(t)
-	return nil
 }
 
 // onEndableThread is onThread on a goroutine of its own, locked to a thread
@@ -70,42 +101,42 @@ func onEndableThread(c capset.Cap, fn func(*thread)) error {
 	switch {
 	case e.goexit:
 		runtime.Goexit()
-	case e.panicked:
-		panic(e.panicValue)
+	case e.panicked != nil:
+		panic(e.panicked)
 	}
 	return e.lowering
 }
 
 // ending is how a call of onEndableThread's function came to its end.
 type ending struct {
-	lowering   error
-	panicked   bool
-	panicValue any
-	goexit     bool
+	lowering error
+	panicked *PanicError
+	goexit   bool
 }
 
 // runLocked is the goroutine of onEndableThread.
 func runLocked(c capset.Cap, fn func(*thread), end chan<- ending) {
-	runtime.LockOSThread()
-	if sys.Gettid() == sys.Getpid() {
+	t := lockThread(c)
+	if t.id == sys.Getpid() {
 		// Holding the first thread, so that the next goroutine gets another.
-		defer runtime.UnlockOSThread()
+		defer t.unlock()
 		next := make(chan ending, 1)
 		go runLocked(c, fn, next)
 		end <- <-next
 		return
 	}
-	t := &thread{cap: c}
 	e := ending{goexit: true}
 	defer func() {
 		if e.goexit { // neither returned nor, so far, known to have panicked
 			if v := recover(); v != nil {
-				e = ending{panicked: true, panicValue: v}
+				e = ending{panicked: &PanicError{Value: v, Stack: debug.Stack()}}
 			}
 		}
-		e.lowering = t.lower()
-		if e.lowering == nil {
-			runtime.UnlockOSThread()
+		if e.lowering = t.lower(); e.lowering == nil {
+			t.unlock()
+		}
+		if e.panicked != nil {
+			e.panicked.Lowering = e.lowering
 		}
 		end <- e
 	}()
@@ -113,9 +144,17 @@ func runLocked(c capset.Cap, fn func(*thread), end chan<- ending) {
 	e.goexit = false
 }
 
+// errStrayed says that nothing can be raised: on another thread the goroutine
+// would not be locked, or could not be ended.
+var errStrayed = errors.New("the goroutine has left its thread, since runtime.UnlockOSThread was called more often than LockOSThread")
+
 // raise makes the capability effective on the thread, unless it is already.
-// The error is a [*RaiseError]; EPERM where it is not permitted.
+// The error is a [*RaiseError]; EPERM where it is not permitted. Package aware
+// tells a program that raises by itself by this function's name.
 func (t *thread) raise() error {
+	if sys.Gettid() != t.id {
+		return &RaiseError{t.cap, "raise", errStrayed}
+	}
 	raised, err := sys.Raise(uint64(capset.Of(t.cap)))
 	if err != nil {
 		return &RaiseError{t.cap, "raise", err}
@@ -124,19 +163,36 @@ func (t *thread) raise() error {
 	return nil
 }
 
-// lower undoes raise. What else became of the thread's sets meanwhile stays.
+// lower undoes raise. What else became of the thread's sets meanwhile stays. If
+// it fails, the goroutine is locked to the thread once more, for good.
+//
+// A goroutine that has left its thread cannot lower it from another one, since
+// capset(2) changes no thread but the one that calls it; and there any goroutine
+// may run by now. So the process ends.
 func (t *thread) lower() error {
 	if !t.raised {
 		return nil
+	}
+	runtime.LockOSThread()
+	if sys.Gettid() != t.id {
+		t.die(errStrayed)
 	}
 	if err := sys.Lower(uint64(capset.Of(t.cap))); err != nil {
 		return &RaiseError{t.cap, "lower", err}
 	}
 	t.raised = false
+	runtime.UnlockOSThread()
 	return nil
 }
 
-// do is Do for Require and Prefer.
+// die ends the process because the thread keeps the capability. The stack
+// is that of the goroutine, also of a panic that is on its way.
+func (t *thread) die(why error) {
+	sys.Die(fmt.Sprintf("capwise: %s cannot be lowered again, and nothing may run with it: %v\n\n%s",
+		strings.ToUpper(t.cap.String()), why, debug.Stack()))
+}
+
+// do is [Do] on Linux.
 func do(c capset.Cap, need Need, fn func() error) error {
 	var err error
 	lowering := onThread(c, func(t *thread) {

@@ -2,6 +2,7 @@ package capwise_test
 
 import (
 	"encoding/json"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -109,5 +110,53 @@ func TestReadmeCode(t *testing.T) {
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestEveryFuzzerRuns holds that scripts/fuzz.sh, which asks "go test -list",
+// finds every fuzzer that there is in a file.
+func TestEveryFuzzerRuns(t *testing.T) {
+	if testing.Short() {
+		t.Skip("compiles the tests of three modules: -short leaves it out")
+	}
+	out, err := exec.Command("scripts/fuzz.sh", "-l").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	listed := map[string]int{} // fuzzers, by folder
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		if len(words) != 3 {
+			t.Fatalf("%q: want a module, a package and a fuzzer", line)
+		}
+		listed[filepath.Join(words[0], words[1])+" "+words[2]]++
+	}
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != "." && strings.HasPrefix(d.Name(), "."):
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, decl := range file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Fuzz") {
+				listed[filepath.Dir(path)+" "+f.Name.Name]--
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for fuzzer, difference := range listed {
+		if difference != 0 {
+			t.Errorf("%s: the script and the files differ by %d", fuzzer, difference)
+		}
 	}
 }

@@ -26,8 +26,10 @@ type File struct {
 	// Unmapped says that the owner or the group has no id in the task's user
 	// namespace.
 	Unmapped bool
-	// Nosuid says that the file lies on a mount with nosuid, or on a file
-	// system that belongs to a user namespace which does not hold the task's.
+	// Nosuid says that the kernel does not trust the mount (mnt_may_suid of
+	// fs/namespace.c): it has nosuid, or its file system belongs to a user
+	// namespace which does not hold the task's, or it is not in the task's mount
+	// namespace, as that of a descriptor after umount2(2) with MNT_DETACH.
 	Nosuid bool
 	// Unreadable says that the task may execute the file but not read it.
 	Unreadable bool

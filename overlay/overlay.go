@@ -28,7 +28,8 @@ import (
 
 // StartVariable is the environment variable by which whoever starts a program
 // says what becomes of CAP_NET_BIND_SERVICE where it arrives effective or ambient:
-// StartDemote or StartKeep. Another value, or none, leaves it to the build.
+// StartDemote or StartKeep. Another value, or none, leaves it to the build; so does
+// any value under AT_SECURE, where the program gets what its starter has not.
 const StartVariable = "CAPWISE_START"
 
 // Start says what a program does with the capability when it starts.

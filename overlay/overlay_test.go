@@ -145,6 +145,7 @@ func TestLayout(t *testing.T) {
 		{"net/net.go", "\ts += \": \" + e.Err.Error()\n\treturn s\n", "\treturn s + \": \" + e.Err.Error()\n", `: want func Error to end with "return s"`},
 		{"syscall/zsysnum_linux_amd64.go", "SYS_CAPSET ", "SYS_SETCAP ", ": want SYS_CAPSET"},
 		{"syscall/zsysnum_linux_amd64.go", "", "", "zsysnum_linux_amd64.go: want a file of that name"},
+		{"runtime/security_linux.go", "func isSecureMode()", "func isSecure()", ": want func isSecureMode"},
 		{"net/net.go", "package net", "package", "net.go:"},
 	} {
 		dir := t.TempDir()
@@ -182,7 +183,7 @@ func TestLayout(t *testing.T) {
 
 // inputs is the files that an overlay for amd64 is made from.
 var inputs = []string{
-	"syscall/syscall_linux.go", "syscall/zsysnum_linux_amd64.go", "runtime/proc.go", "runtime/os_linux.go", "net/sock_posix.go", "net/net.go",
+	"syscall/syscall_linux.go", "syscall/zsysnum_linux_amd64.go", "runtime/proc.go", "runtime/os_linux.go", "runtime/security_linux.go", "net/sock_posix.go", "net/net.go",
 }
 
 // TestWrite holds an overlay to its promises: the same input gives the same

@@ -19,7 +19,7 @@ func (t *Toolchain) inSyscall(out map[string][]byte) error {
 		}
 		out["syscall/capwise_socketcall.go"] = []byte(socketcallAdapter)
 	}
-	return t.add(out, "syscall", "", "sys", "caps_linux.go", "raise_linux.go", "rebind_linux.go", "bind_linux.go", "bind_socketcall_linux.go")
+	return t.add(out, "syscall", "", "sys", "caps_linux.go", "raise_linux.go", "rebind_linux.go", "die_linux.go", "bind_linux.go", "bind_socketcall_linux.go")
 }
 
 // socketcallAdapter is before the functions in assembly.
@@ -62,6 +62,9 @@ func (t *Toolchain) assembly(out map[string][]byte) error {
 
 // inRuntime adds what package runtime gets, which cannot import package syscall.
 func (t *Toolchain) inRuntime(out map[string][]byte, o Options) error {
+	if err := t.secureMode(); err != nil {
+		return err
+	}
 	path, name, err := t.rawSyscalls()
 	if err != nil {
 		return err
@@ -106,8 +109,12 @@ func capwiseRawSyscall(trap, a1, a2, a3 uintptr) (r1, r2 uintptr, err capwiseErr
 // capwiseStart runs when there is one thread. A library does not change what its
 // program has, and what a seccomp filter does not let it lower stays. systemd's
 // filters kill as a rule where they refuse, and often refuse capset(2): there
-// nothing is demoted unless whoever starts the program asks for it.
+// nothing is demoted unless whoever starts the program asks for it. One who has
+// less than the program gets (AT_SECURE) has no say, as in GOTRACEBACK.
 func capwiseStart(library bool, setting, service string) {
+	if isSecureMode() {
+		setting = ""
+	}
 	if setting != "demote" && setting != "keep" {
 		setting = %[6]q
 		if mode, err := capwiseSeccompMode(); service != "" && (err != nil || mode != 0) {
@@ -231,6 +238,21 @@ func (t *Toolchain) rawSyscalls() (path, name string, err error) {
 		return "", "", &LayoutError{file, "an import of internal/runtime/syscall"}
 	}
 	return string(m[1]), filepath.Base(string(m[1])), nil
+}
+
+// secureMode looks for the function by which the runtime knows AT_SECURE.
+func (t *Toolchain) secureMode() error {
+	file := t.path("runtime/security_linux.go")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return missing(file, err)
+	}
+	h, err := parse(file, text)
+	if err != nil {
+		return err
+	}
+	_, err = h.function("", "isSecureMode")
+	return err
 }
 
 // number returns the number of a system call.

@@ -61,25 +61,27 @@ var errNotFound = errors.New("executable file not found in $PATH")
 // DefaultPath is the search path where neither the source nor the image sets one.
 const DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-// find looks a program up as execvp(3) does.
-func find(files Files, name, search, workDir string) (FileInfo, error) {
+// find looks a program up as execvp(3) does. called is the name by which it is
+// executed.
+func find(files Files, name, search, workDir string) (called string, _ FileInfo, err error) {
 	if strings.Contains(name, "/") {
 		if !path.IsAbs(name) {
 			name = path.Join("/", workDir, name)
 		}
 		info, err := files.Stat(name)
 		if err != nil {
-			return FileInfo{}, err
+			return "", FileInfo{}, err
 		}
-		return info, info.executable()
+		return name, info, info.executable()
 	}
 	for dir := range strings.SplitSeq(search, ":") {
-		info, err := files.Stat(path.Join("/", dir, name))
+		called = path.Join("/", dir, name)
+		info, err := files.Stat(called)
 		if err == nil && info.executable() == nil {
-			return info, nil
+			return called, info, nil
 		}
 	}
-	return FileInfo{}, fmt.Errorf("%q: %w", name, errNotFound)
+	return "", FileInfo{}, fmt.Errorf("%q: %w", name, errNotFound)
 }
 
 // mostLinks is how many symbolic links the kernel follows (MAXSYMLINKS of

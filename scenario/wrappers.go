@@ -26,13 +26,16 @@ func (w *walk) execute(args []string, depth int) error {
 	if depth == deepest {
 		return fmt.Errorf("more than %d programs execute each other", deepest)
 	}
-	info, err := find(w.files, args[0], w.search, w.image.WorkDir)
+	name, info, err := find(w.files, args[0], w.search, w.image.WorkDir)
 	if err != nil {
 		return err
 	}
 	head, err := w.files.Head(info.Path, scriptSize)
 	if err != nil {
 		return err
+	}
+	if m := w.misc(name, head); m != nil {
+		return w.registered(m, info)
 	}
 	if words := interpreter(head); words != nil {
 		return w.script(words, info.Path, string(head), args[1:], depth)
@@ -48,6 +51,28 @@ func (w *walk) add(info FileInfo) {
 	p := &w.start.Program
 	p.Chain = append(p.Chain, Step{Path: info.Path, File: info.File, UID: w.uid})
 	w.uid = nil
+}
+
+// registered follows a file that the kernel executes by an interpreter of
+// binfmt_misc.
+func (w *walk) registered(m *Misc, info FileInfo) error {
+	if m.Credentials {
+		w.add(info)
+		w.start.Note(fmt.Sprintf("binfmt_misc (%s, flag C) has %s execute %s, whose own capabilities count", m.Name, m.Interpreter, info.Path))
+		return nil
+	}
+	by, err := w.interpreterOf(m.Interpreter)
+	if err != nil && m.Opened {
+		w.add(FileInfo{Path: m.Interpreter})
+		w.start.Note(fmt.Sprintf("binfmt_misc (%s) has %s execute %s, which was opened when it was registered: what it carries was not looked at, and taken for nothing", m.Name, m.Interpreter, info.Path))
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("interpreter of %s, by binfmt_misc (%s): %w", info.Path, m.Name, err)
+	}
+	w.add(by)
+	w.start.Note(fmt.Sprintf("binfmt_misc (%s) has %s execute %s: the capabilities of %s count, and those of %s do not", m.Name, by.Path, info.Path, by.Path, info.Path))
+	return nil
 }
 
 // script follows a file with #!, for which the kernel executes the interpreter,
@@ -71,10 +96,10 @@ func (w *walk) script(words []string, name, text string, args []string, depth in
 const mostInterpreters = 5
 
 // interpreterOf returns the program that interprets a script, which is the last
-// where interpreters are scripts themselves.
+// where interpreters are interpreted themselves.
 func (w *walk) interpreterOf(name string) (FileInfo, error) {
 	for range mostInterpreters {
-		info, err := find(w.files, name, w.search, w.image.WorkDir)
+		found, info, err := find(w.files, name, w.search, w.image.WorkDir)
 		if err != nil {
 			return FileInfo{}, err
 		}
@@ -82,11 +107,17 @@ func (w *walk) interpreterOf(name string) (FileInfo, error) {
 		if err != nil {
 			return FileInfo{}, err
 		}
-		words := interpreter(head)
-		if words == nil {
+		m, words := w.misc(found, head), interpreter(head)
+		switch {
+		case m != nil && m.Credentials: // of this file, whatever executes it
+			return info, nil
+		case m != nil:
+			name = m.Interpreter
+		case words != nil:
+			name = words[0]
+		default:
 			return info, nil
 		}
-		name = words[0]
 	}
 	return FileInfo{}, fmt.Errorf("more than %d scripts interpret each other", mostInterpreters)
 }

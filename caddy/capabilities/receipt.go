@@ -10,6 +10,7 @@ import (
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/diagnose"
+	"github.com/capwise/capwise/internal/printable"
 )
 
 // Receipt says what the process may bind, and what that means for each
@@ -104,7 +105,7 @@ func (r Receipt) text() string {
 	columns := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, l := range r.Listeners {
 		mark, says := l.words()
-		_, _ = fmt.Fprintf(columns, "%s\t%s\t%s\t%s\n", mark, l.Listener, l.User, says) // a Builder takes everything
+		_, _ = fmt.Fprintf(columns, "%s\t%s\t%s\t%s\n", mark, printable.Name(l.Listener), printable.Name(l.User), printable.Line(says)) // a Builder takes everything
 	}
 	_ = columns.Flush()
 	held := strings.Join(names(r.Facts.Permitted), ", ")

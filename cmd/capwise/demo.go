@@ -12,6 +12,7 @@ import (
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/cmd/capwise/internal/trial"
 	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
 )
@@ -58,7 +59,7 @@ func demo(w io.Writer) error {
 		foretold = foretold && agrees
 		t.Row(row...)
 	}
-	if _, err := lipgloss.Fprintln(w, t); err != nil {
+	if _, err := lipgloss.Fprintln(printable.Raw(w), printable.Styled(t.String())); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprint(w, demoEnd); err != nil {

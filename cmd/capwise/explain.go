@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"strconv"
 	"strings"
 
@@ -77,7 +76,7 @@ func (e *explain) commonFlags(f *pflag.FlagSet) {
 }
 
 func (e *explain) run(cmd *cobra.Command, args []string) error {
-	kernel, err := e.kernelRules()
+	kernel, err := e.kernelRules(cmd)
 	if err != nil {
 		return err
 	}
@@ -136,13 +135,13 @@ func write(cmd *cobra.Command, r *report.Report, format string, trace bool) erro
 	return err
 }
 
-func (e *explain) kernelRules() (law.Kernel, error) {
+func (e *explain) kernelRules(cmd *cobra.Command) (law.Kernel, error) {
 	if e.kernel == "" {
 		return law.Kernel{}, nil
 	}
 	k, sure, err := law.KernelOf(e.kernel)
 	if err == nil && !sure {
-		fmt.Fprintf(os.Stderr, "capwise: --kernel %s: the rule for set-user-ID and set-group-ID files changed about there; taken for the newer one\n", e.kernel)
+		cmd.PrintErrf("capwise: --kernel %s: the rule for set-user-ID and set-group-ID files changed about there; taken for the newer one\n", e.kernel)
 	}
 	return k, err
 }

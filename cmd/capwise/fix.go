@@ -11,6 +11,7 @@ import (
 	"github.com/capwise/capwise/cmd/capwise/internal/launchers"
 	"github.com/capwise/capwise/fix"
 	imagefix "github.com/capwise/capwise/image/fix"
+	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/scan"
 )
 
@@ -138,7 +139,7 @@ func (c *fixCommand) fixImage(cmd *cobra.Command, target string) error {
 		return writeJSON(cmd.OutOrStdout(), r)
 	}
 	for _, w := range r.Warnings {
-		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "capwise: warning:", w); err != nil {
+		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "capwise: warning:", printable.Line(w)); err != nil {
 			return err
 		}
 	}
@@ -164,12 +165,12 @@ func chooseMode(path string, attribute []byte, content io.ReaderAt) (fix.Mode, e
 func fixText(r *imagefix.Report) string {
 	var b strings.Builder
 	for _, f := range r.Files {
-		fmt.Fprintf(&b, "%s: %s -> %s\n", f.Path, f.Old, orNone(f.New))
+		fmt.Fprintf(&b, "%s: %s -> %s\n", printable.Name(f.Path), f.Old, orNone(f.New))
 		if f.Target != "" {
-			fmt.Fprintf(&b, "  the program moves to %s; launcher for %s\n", f.Target, f.Arch)
+			fmt.Fprintf(&b, "  the program moves to %s; launcher for %s\n", printable.Name(f.Target), f.Arch)
 		}
 		for _, note := range f.Notes {
-			fmt.Fprintf(&b, "  %s\n", note)
+			fmt.Fprintf(&b, "  %s\n", printable.Line(note))
 		}
 		fmt.Fprintf(&b, "  %s from byte %d of layer %s\n", count(f.Bytes, "byte"), f.Offset, f.Layer)
 	}
@@ -179,15 +180,15 @@ func fixText(r *imagefix.Report) string {
 	}
 	switch {
 	case len(r.Files) == 0 && r.Out == r.Target:
-		fmt.Fprintf(&b, "nothing to do: %s is as wanted\n", r.Target)
+		fmt.Fprintf(&b, "nothing to do: %s is as wanted\n", printable.Name(r.Target))
 	case len(r.Files) == 0 && r.DryRun:
-		fmt.Fprintf(&b, "nothing to do: %s would be a copy of %s\n", r.Out, r.Target)
+		fmt.Fprintf(&b, "nothing to do: %s would be a copy of %s\n", printable.Name(r.Out), printable.Name(r.Target))
 	case len(r.Files) == 0:
-		fmt.Fprintf(&b, "nothing to do: %s is a copy of %s\n", r.Out, r.Target)
+		fmt.Fprintf(&b, "nothing to do: %s is a copy of %s\n", printable.Name(r.Out), printable.Name(r.Target))
 	case r.DryRun:
-		fmt.Fprintf(&b, "dry run: nothing is written; it would be to %s\n", r.Out)
+		fmt.Fprintf(&b, "dry run: nothing is written; it would be to %s\n", printable.Name(r.Out))
 	default:
-		fmt.Fprintf(&b, "written: %s\n", r.Out)
+		fmt.Fprintf(&b, "written: %s\n", printable.Name(r.Out))
 	}
 	return b.String()
 }

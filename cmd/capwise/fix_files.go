@@ -9,6 +9,7 @@ import (
 
 	"github.com/capwise/capwise/fix"
 	"github.com/capwise/capwise/held"
+	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/scan"
 )
 
@@ -98,12 +99,12 @@ func (c *fixCommand) writeFixed(cmd *cobra.Command, done []fixedFile) error {
 			continue
 		}
 		needed++
-		fmt.Fprintf(&b, "%s: %s -> %s\n", f.Path, f.Old, orNone(f.New))
+		fmt.Fprintf(&b, "%s: %s -> %s\n", printable.Name(f.Path), f.Old, orNone(f.New))
 		if f.Target != "" {
-			fmt.Fprintf(&b, "  the program moves to %s\n", f.Target)
+			fmt.Fprintf(&b, "  the program moves to %s\n", printable.Name(f.Target))
 		}
 		for _, note := range f.Notes {
-			fmt.Fprintf(&b, "  %s\n", note)
+			fmt.Fprintf(&b, "  %s\n", printable.Line(note))
 		}
 	}
 	switch {

@@ -12,8 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/capwise/capwise/cmd/capwise/internal/compose"
 	"github.com/capwise/capwise/cmd/capwise/internal/gobuild"
 	"github.com/capwise/capwise/cmd/capwise/internal/trial"
+	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/launch"
 )
 
@@ -35,7 +37,8 @@ func main() {
 	trial.Main()   // where this process is a copy that tries something
 	defer func() {
 		if bug := recover(); bug != nil { // or Go would exit with 2, which is an answer here
-			fmt.Fprintf(os.Stderr, "capwise: a bug of capwise: %v\n%s", bug, debug.Stack())
+			what := printable.Line(fmt.Sprint(bug))
+			fmt.Fprintf(printable.NewWriter(os.Stderr), "capwise: a bug of capwise: %s\n%s", what, debug.Stack())
 			os.Exit(exitError)
 		}
 	}()
@@ -59,7 +62,9 @@ func run(args []string) int {
 	case errors.Is(err, errFailed):
 		return exitError
 	default:
-		fmt.Fprintln(os.Stderr, "capwise:", err)
+		for _, line := range printable.Errors(err) {
+			root.PrintErrln("capwise:", line)
+		}
 		if started := new(launch.Error); errors.As(err, &started) {
 			return started.Code
 		}
@@ -90,6 +95,10 @@ its own.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
+	// The doors out, for text of others that a command has not made printable.
+	root.SetOut(printable.NewWriter(os.Stdout))
+	root.SetErr(printable.NewWriter(os.Stderr))
+	compose.WarnTo(root.ErrOrStderr())
 	// Lists of flags are as wide as a terminal.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages |", ".FlagUsagesWrapped 80 |"))
 	root.AddCommand(newExplain(), newDoctor(), newScan(), newFix(), newExec(), newBuild(), newDemo())

@@ -16,6 +16,7 @@ import (
 	"github.com/capwise/capwise/cmd/capwise/internal/findings"
 	"github.com/capwise/capwise/held"
 	"github.com/capwise/capwise/image/rootfs"
+	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/scan"
 	"github.com/capwise/capwise/scenario"
 )
@@ -88,7 +89,7 @@ func (s *scanner) run(cmd *cobra.Command, targets []string) error {
 	}
 	s.report.Sort()
 	for _, line := range s.report.Errors {
-		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "capwise: "+line); err != nil {
+		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "capwise: "+printable.Line(line)); err != nil {
 			return err
 		}
 	}

@@ -6,9 +6,11 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -84,11 +86,13 @@ func FuzzRun(f *testing.F) {
 	fix.layout(d)
 	f.Add(fix.files[indexFile], fix.files["blobs/sha256/"+hexOf(d["digest"].(string))], uint64(1))
 	dir := f.TempDir()
+	base := newFixture(f) // compresses once
+	base.docker(plain, layer)
+	base.image("amd64", gzipped, layer)
 	f.Fuzz(func(t *testing.T, list, manifest []byte, seed uint64) {
-		fix := newFixture(t)
-		fix.docker(plain, layer)
+		fix := *base
+		fix.t, fix.files, fix.order = t, maps.Clone(base.files), slices.Clone(base.order)
 		d := fix.blob(typeManifest, manifest)
-		fix.image("amd64", gzipped, layer)
 		fix.layout(d)
 		switch seed % 3 {
 		case 0:

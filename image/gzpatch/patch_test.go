@@ -196,7 +196,11 @@ func FuzzPatch(f *testing.F) {
 		f.Add(seed, uint8(seed), uint8(seed), uint32(300000), uint8(seed%3))
 	}
 	f.Fuzz(func(t *testing.T, seed uint64, kind, level uint8, n uint32, parts uint8) {
-		hold(t, rand.New(rand.NewPCG(seed, 1)), int(parts)%3+1, int(kind), int(level)%12-2, int(n)%400000)
+		size := int(n) % 400000
+		if seed%64 != 0 { // most of what can go wrong is within a block or two, and 20 times faster
+			size %= 20000
+		}
+		hold(t, rand.New(rand.NewPCG(seed, 1)), int(parts)%3+1, int(kind), int(level)%12-2, size)
 	})
 }
 

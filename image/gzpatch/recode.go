@@ -77,6 +77,9 @@ func (c *recoder) storedBlock() (bool, error) {
 
 // block writes a block with a code, whose header was read.
 func (c *recoder) block() (bool, error) {
+	if err := c.copyBits(); err != nil { // the header, whatever becomes of the first token
+		return false, err
+	}
 	for {
 		e, err := c.f.in.code(c.f.literals[:], literalBits)
 		if err != nil {

@@ -76,19 +76,43 @@ type Child struct {
 // result. It fails the test if the child does not come to that.
 func (c Child) Run(t testing.TB, role string, result any, args ...string) {
 	t.Helper()
+	out, stderr, err := c.output(t, role, args)
+	if err != nil {
+		t.Fatalf("%s %q %+v: %v\n%s", role, args, c, err, stderr)
+	}
+	if err := json.Unmarshal(out, result); err != nil {
+		t.Fatalf("%s %q %+v: printed %q: %v", role, args, c, out, err)
+	}
+}
+
+// Dies starts the child in a role that must not come to its end, and returns
+// what it wrote to standard error before it exited with the code. It fails the
+// test if the child printed anything, as what runs on after its death does.
+func (c Child) Dies(t testing.TB, role string, code int, args ...string) string {
+	t.Helper()
+	out, stderr, err := c.output(t, role, args)
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != code || len(out) != 0 {
+		t.Fatalf("%s %q %+v: printed %q, ended with %v\n%s\nwant exit code %d, and nothing printed", role, args, c, out, err, stderr, code)
+	}
+	return stderr
+}
+
+// output runs the child on a thread that ends afterwards.
+func (c Child) output(t testing.TB, role string, args []string) (stdout []byte, stderr string, err error) {
+	t.Helper()
 	need.Root(t)
 	path := c.copySelf(t)
 	argv := append([]string{path}, args...)
 	if c.Through != nil {
 		argv = append(c.Through(t, path), args...)
 	}
-	out, err := onDoomedThread(func() ([]byte, error) { return c.start(filepath.Dir(path), role, argv) })
-	if err != nil {
-		t.Fatalf("%s %q %+v: %v", role, args, c, err)
-	}
-	if err := json.Unmarshal(out, result); err != nil {
-		t.Fatalf("%s %q %+v: printed %q: %v", role, args, c, out, err)
-	}
+	stdout, err = onDoomedThread(func() ([]byte, error) {
+		var out []byte
+		out, stderr, err = c.start(filepath.Dir(path), role, argv)
+		return out, err
+	})
+	return stdout, stderr, err
 }
 
 // copySelf puts a copy of the test binary where any user may execute it.
@@ -150,9 +174,9 @@ func onDoomedThread[T any](fn func() (T, error)) (T, error) {
 }
 
 // start prepares the calling thread and runs the child from it.
-func (c Child) start(dir, role string, argv []string) ([]byte, error) {
+func (c Child) start(dir, role string, argv []string) (stdout []byte, stderr string, err error) {
 	if err := c.prepareThread(dir); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -165,13 +189,10 @@ func (c Child) start(dir, role string, argv []string) ([]byte, error) {
 	cmd.Env = append(os.Environ(), childVar+"="+role, "GORACE=atexit_sleep_ms=0")
 	cmd.Env = append(cmd.Env, c.Env...)
 	cmd.SysProcAttr = c.attributes()
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%w\n%s", err, &stderr)
-	}
-	return out, nil
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	stdout, err = cmd.Output()
+	return stdout, errs.String(), err
 }
 
 func (c Child) attributes() *syscall.SysProcAttr {

@@ -90,15 +90,26 @@ func (d *details) fill(text string) string {
 	case "uid":
 		value = strconv.Itoa(d.uid)
 	case "wrapper":
-		value = d.wrapper
+		value = shown(d.wrapper)
 	case "caps":
 		value = list(d.carried)
 	case "file":
-		if value = d.executable; value == "" {
+		if value = shown(d.executable); value == "" {
 			value = "the program's file"
 		}
 	}
 	return before + value + d.fill(rest)
+}
+
+// shown returns a name as it is, or quoted if it could do more in a log than be
+// read, such as begin a line.
+func shown(name string) string {
+	for _, r := range name {
+		if r == '\ufffd' || !strconv.IsPrint(r) {
+			return strconv.Quote(name)
+		}
+	}
+	return name
 }
 
 // needs begins most reasons.

@@ -201,3 +201,16 @@ func capNames() string {
 	}
 	return strings.Join(names, " ")
 }
+
+// TestNamesAreQuoted holds that no name of a file or process makes a line of its
+// own, or commands a terminal.
+func TestNamesAreQuoted(t *testing.T) {
+	d := details{executable: "/a\n\x1b[2J", wrapper: "x\xff\u202e"}
+	if got, want := d.fill("{file} {wrapper}"), `"/a\n\x1b[2J" "x\xff\u202e"`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	d = details{executable: "/größe x", wrapper: "sh"}
+	if got, want := d.fill("{file} {wrapper}"), "/größe x sh"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

@@ -51,16 +51,7 @@ func rebindCopy(fd uintptr, sa *sockaddr, length uintptr) (r1, r2 uintptr, err s
 	}
 	r1, r2, err = bind(fd, sa, length)
 	if refused := Lower(netBindService); refused != nil {
-		die("capwise: CAP_NET_BIND_SERVICE cannot be lowered again, and nothing may run with it: " + refused.Error() + "\n")
+		Die("capwise: CAP_NET_BIND_SERVICE cannot be lowered again, and nothing may run with it: " + refused.Error() + "\n")
 	}
 	return r1, r2, err
-}
-
-// die ends the process, as a fatal error of the runtime does: nothing can
-// recover.
-func die(message string) {
-	_, _ = syscall.Write(2, []byte(message)) // there is nobody to tell
-	for {
-		syscall.Exit(2)
-	}
 }

@@ -335,6 +335,7 @@ func TestStart(t *testing.T) {
 		"ambient, demote": {kerneltest.Child{Ambient: []uintptr{10}, Env: []string{"CAPWISE_START=demote"}}, false},
 		"ambient, other":  {kerneltest.Child{Ambient: []uintptr{10}, Env: []string{"CAPWISE_START=1"}}, false},
 		"effective":       {kerneltest.Child{FileCaps: "cap_net_bind_service=ep"}, false},
+		"effective, keep": {kerneltest.Child{FileCaps: "cap_net_bind_service=ep", Env: []string{"CAPWISE_START=keep"}}, false},
 		"root":            {kerneltest.Child{Root: true}, false},
 		"service":         {kerneltest.Child{Ambient: []uintptr{10}, Env: []string{"INVOCATION_ID=1"}}, false},
 		"root, keep":      {kerneltest.Child{Root: true, Env: []string{"CAPWISE_START=keep"}}, true},

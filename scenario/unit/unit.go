@@ -197,11 +197,7 @@ func dropIns(name string, search []string) ([]File, error) {
 	byName := map[string]string{}
 	for _, n := range []string{name, template(name), strings.TrimPrefix(filepath.Ext(name), ".")} {
 		for _, folder := range search {
-			found, err := filepath.Glob(filepath.Join(folder, n+".d", "*.conf"))
-			if err != nil {
-				return nil, err
-			}
-			for _, file := range found {
+			for _, file := range drops(filepath.Join(folder, n+".d")) {
 				if base := filepath.Base(file); byName[base] == "" {
 					byName[base] = file
 				}
@@ -218,6 +214,21 @@ func dropIns(name string, search []string) ([]File, error) {
 	}
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(filepath.Base(a.Name), filepath.Base(b.Name)) })
 	return files, nil
+}
+
+// drops lists the drop-ins in a folder; none where there is no such folder.
+func drops(folder string) []string {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for _, e := range entries {
+		if filepath.Ext(e.Name()) == ".conf" {
+			found = append(found, filepath.Join(folder, e.Name()))
+		}
+	}
+	return found
 }
 
 // socketNotes says which addresses systemd opens itself.

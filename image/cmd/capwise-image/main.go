@@ -14,6 +14,7 @@ import (
 
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/image"
+	"github.com/capwise/capwise/internal/printable"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 )
 
@@ -23,7 +24,9 @@ func main() {
 		return
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "capwise-image:", err)
+		for _, line := range printable.Errors(err) {
+			fmt.Fprintln(os.Stderr, "capwise-image:", line)
+		}
 		os.Exit(1)
 	}
 }

@@ -15,6 +15,7 @@ package main
 import (
 	"syscall"
 
+	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/internal/sys"
 	"github.com/capwise/capwise/launch"
 )
@@ -37,7 +38,7 @@ func init() {
 		code = e.Code
 	}
 	// Where standard error does not take it, the exit code has to do.
-	_, _ = syscall.Write(2, []byte("capwise-launcher: "+err.Error()+"\n"))
+	_, _ = syscall.Write(2, []byte("capwise-launcher: "+printable.Line(err.Error())+"\n"))
 	syscall.Exit(code)
 }
 

@@ -11,6 +11,7 @@ import (
 	"charm.land/lipgloss/v2"
 	"charm.land/lipgloss/v2/table"
 
+	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/scan"
 )
 
@@ -44,18 +45,18 @@ func (r *Report) WriteTable(w io.Writer) error {
 		StyleFunc(func(int, int) lipgloss.Style { return lipgloss.NewStyle().PaddingRight(2) }).
 		Headers("VERDICT", "FILE", "CAPABILITIES", "EVIDENCE")
 	for _, f := range r.Findings {
-		where := f.Path
+		where := printable.Name(f.Path)
 		if f.Target != f.Path {
-			where = f.Target + " " + f.Path
+			where = printable.Name(f.Target) + " " + where
 		}
 		evidence := f.Evidence
 		if f.Warning != "" {
 			evidence += "; " + f.Warning
 		}
-		t.Row(string(f.Verdict), where, cmp.Or(f.Capabilities, "none"), evidence)
+		t.Row(string(f.Verdict), where, cmp.Or(f.Capabilities, "none"), printable.Line(evidence))
 	}
-	for line := range strings.Lines(t.String() + "\n") {
-		if _, err := lipgloss.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+	for line := range strings.Lines(printable.Styled(t.String()) + "\n") {
+		if _, err := lipgloss.Fprintln(printable.Raw(w), strings.TrimRight(line, " \n")); err != nil {
 			return err
 		}
 	}

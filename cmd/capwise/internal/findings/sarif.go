@@ -11,6 +11,7 @@ import (
 	"github.com/owenrumney/go-sarif/v3/pkg/report"
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
+	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/scan"
 )
 
@@ -55,7 +56,7 @@ func (r *Report) WriteSARIF(w io.Writer) error {
 			WithPartialFingerprints(map[string]string{"capwise/v1": fingerprint(f)})
 	}
 	out.AddRun(run)
-	return out.PrettyWrite(w)
+	return out.PrettyWrite(printable.Raw(w))
 }
 
 // uriOf is the path as GitHub wants it: relative, and escaped.

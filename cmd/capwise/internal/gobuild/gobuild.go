@@ -19,6 +19,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/overlay"
 )
 
@@ -63,9 +64,16 @@ func exitCode(err error) int {
 	case errors.As(err, &failed):
 		return max(failed.ExitCode(), 1)
 	default:
-		fmt.Fprintln(os.Stderr, "capwise:", err)
+		for _, line := range printable.Errors(err) {
+			say("%s", line)
+		}
 		return 1
 	}
+}
+
+// say writes a line to standard error.
+func say(format string, args ...any) {
+	fmt.Fprintln(printable.NewWriter(os.Stderr), "capwise: "+printable.Line(fmt.Sprintf(format, args...)))
 }
 
 func fromEnvironment() (*Settings, error) {
@@ -112,7 +120,7 @@ func (s *Settings) Run(verb string, args []string) error {
 		return err
 	}
 	if b.env.GOOS != "linux" || b.all.value("compiler") == "gccgo" {
-		fmt.Fprintf(os.Stderr, "capwise: go %s for %s with %s: nothing is injected\n", verb, b.env.GOOS, cmp.Or(b.all.value("compiler"), "gc"))
+		say("go %s for %s with %s: nothing is injected", verb, b.env.GOOS, cmp.Or(b.all.value("compiler"), "gc"))
 		return b.run(append([]string{verb}, args...))
 	}
 	if b.args.inRoot(verb, b.dir) { // Go 1.26 drops a letter of each name below / and looks for the next one forever
@@ -237,7 +245,7 @@ func (s *Settings) Around(command []string) (err error) {
 	case lines == "":
 		return fmt.Errorf("%s built nothing for Linux through the go command in PATH, so nothing was injected", command[0])
 	case !strings.Contains(lines, "build\n") && !strings.Contains(lines, "install\n"):
-		fmt.Fprintf(os.Stderr, "capwise: %s only ran or tested programs; what these built themselves is plain\n", command[0])
+		say("%s only ran or tested programs; what these built themselves is plain", command[0])
 	}
 	return nil
 }

@@ -144,9 +144,9 @@ func (b *build) program(name string) error {
 	switch {
 	case err == nil:
 	case errors.Is(err, errors.ErrUnsupported):
-		fmt.Fprintf(os.Stderr, "capwise: %s is capability-aware, and its file system knows no capabilities of files. To let it bind low ports, put it elsewhere, then: sudo setcap %s FILE\n", name, caps.State())
+		say("%s is capability-aware, and its file system knows no capabilities of files. To let it bind low ports, put it elsewhere, then: sudo setcap %s FILE", name, caps.State())
 	case slices.ContainsFunc([]error{syscall.EPERM, syscall.EACCES, syscall.EROFS}, func(e error) bool { return errors.Is(err, e) }):
-		fmt.Fprintf(os.Stderr, "capwise: %s is capability-aware. To let it bind low ports: sudo setcap %s %s\n", name, caps.State(), name)
+		say("%s is capability-aware. To let it bind low ports: sudo setcap %s %s", name, caps.State(), name)
 	default:
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/diagnose"
+	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
 )
@@ -181,8 +182,8 @@ func trace(s *scenario.Start, j *diagnose.Judgement) []Rule {
 
 // describe names a start for a reader.
 func describe(s *scenario.Start) string {
-	words := []string{s.Name}
-	if command := strings.Join(s.Program.Args, " "); command != "" && command != s.Name {
+	words := []string{printable.Name(s.Name)}
+	if command := printable.Names(s.Program.Args); command != "" && command != s.Name {
 		words = append(words, "("+command+")")
 	}
 	if s.Program.Unknown {

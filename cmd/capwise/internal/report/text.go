@@ -9,6 +9,7 @@ import (
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/diagnose"
+	"github.com/capwise/capwise/internal/printable"
 )
 
 // Style colours the text. lipgloss.Fprint leaves the colours out where w is no
@@ -29,7 +30,7 @@ func (r *Report) WriteText(w io.Writer, trace bool) error {
 		}
 		r.Starts[i].text(&b, trace)
 	}
-	_, err := lipgloss.Fprint(w, b.String())
+	_, err := lipgloss.Fprint(printable.Raw(w), printable.Styled(b.String()))
 	return err
 }
 
@@ -42,20 +43,20 @@ func (s *Start) text(b *strings.Builder, trace bool) {
 	}
 	for _, bind := range s.Binds {
 		if !bind.OK {
-			bind.text(b, bind.Network+" "+bind.Address)
+			bind.text(b, bind.Network+" "+printable.Name(bind.Address))
 			continue
 		}
-		fmt.Fprintf(b, "      %s %s: %s\n", bind.Network, bind.Address, needs[diagnose.Outcome(bind.Needs)])
+		fmt.Fprintf(b, "      %s %s: %s\n", bind.Network, printable.Name(bind.Address), needs[diagnose.Outcome(bind.Needs)])
 	}
 	s.remedies(b)
 	s.tried(b)
 	for _, n := range s.Notes {
-		fmt.Fprintf(b, "      note: %s\n", n)
+		fmt.Fprintf(b, "      note: %s\n", printable.Line(n))
 	}
 	if trace {
 		b.WriteString("      trace:\n")
 		for _, r := range s.Trace {
-			fmt.Fprintf(b, "        %s: %s %s\n", r.At, r.Says, dim.Render("["+r.Rule+"; "+r.Source+"]"))
+			fmt.Fprintf(b, "        %s: %s %s\n", printable.Name(r.At), r.Says, dim.Render("["+r.Rule+"; "+r.Source+"]"))
 		}
 	}
 }
@@ -79,7 +80,7 @@ func (a Answer) text(b *strings.Builder, what string) {
 	if a.Errno != "" {
 		errno = " with " + a.Errno
 	}
-	fmt.Fprintf(b, "      %s: fails%s: %s\n      cause: %s\n", what, errno, a.Reason, a.Cause)
+	fmt.Fprintf(b, "      %s: fails%s: %s\n      cause: %s\n", what, errno, printable.Line(a.Reason), a.Cause)
 }
 
 func (s *Start) remedies(b *strings.Builder) {
@@ -92,10 +93,10 @@ func (s *Start) remedies(b *strings.Builder) {
 		b.WriteString("      no remedy found\n")
 	}
 	for i, r := range s.Remedies {
-		fmt.Fprintf(b, "        %d. %s\n           %s\n", i+1, r.How, dim.Render("gives: "+r.Privilege))
+		fmt.Fprintf(b, "        %d. %s\n           %s\n", i+1, printable.Line(r.How), dim.Render("gives: "+r.Privilege))
 	}
 	for _, r := range s.Withheld {
-		fmt.Fprintf(b, "        -  %s\n           %s\n", r.How, dim.Render("not offered: "+r.Withheld))
+		fmt.Fprintf(b, "        -  %s\n           %s\n", printable.Line(r.How), dim.Render("not offered: "+printable.Line(r.Withheld)))
 	}
 }
 
@@ -107,11 +108,11 @@ func (s *Start) tried(b *strings.Builder) {
 		b.WriteString("      tried on this kernel: it does as foretold\n")
 	default:
 		for _, d := range s.Tried.Differences {
-			fmt.Fprintf(b, "      tried on this kernel, which differs: %s\n", d)
+			fmt.Fprintf(b, "      tried on this kernel, which differs: %s\n", printable.Line(d))
 		}
 	}
 	for _, n := range s.Tried.Notes {
-		fmt.Fprintf(b, "      note: %s\n", n)
+		fmt.Fprintf(b, "      note: %s\n", printable.Line(n))
 	}
 }
 
