@@ -21,6 +21,8 @@ import (
 	"path"
 	"strings"
 	"sync"
+
+	"github.com/capwise/capwise/image/internal/store"
 )
 
 // Mode says what becomes of the attribute.
@@ -154,15 +156,14 @@ func (o *Options) check() error {
 }
 
 func run(from, to place, o Options) (_ *Report, err error) {
-	s, err := from.open()
+	inPlace := from.kind == to.kind && (from.path == to.path || from.kind != kindRegistry && same(from.path, to.path))
+	s, err := from.open(inPlace && !o.DryRun)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	f := &fixer{store: s, options: o, listed: map[*document]bool{}, report: &Report{DryRun: o.DryRun, Files: []FileChange{}, Blobs: []BlobChange{}, Warnings: []string{}}}
-	for i, name := range o.Files {
-		f.options.Files[i] = path.Clean("/" + name)
-	}
+	f := newFixer(s, o)
+	f.tag = from.tag
 	f.unlisted = from.kind == kindRegistry || to.kind == kindRegistry
 	defer f.close()
 	if err := f.read(from); err != nil {
@@ -179,6 +180,15 @@ func run(from, to place, o Options) (_ *Report, err error) {
 		return f.report, nil
 	}
 	return f.report, f.write(to, changes)
+}
+
+func newFixer(s writable, o Options) *fixer {
+	f := &fixer{store: s, options: o, listed: map[*document]bool{}, report: &Report{DryRun: o.DryRun, Files: []FileChange{}, Blobs: []BlobChange{}, Warnings: []string{}}}
+	f.options.Files = nil // the caller's stay as they are
+	for _, name := range o.Files {
+		f.options.Files = append(f.options.Files, path.Clean("/"+name))
+	}
+	return f
 }
 
 // place is a target, taken apart.
@@ -225,24 +235,29 @@ func (p *place) leadsTo(to *place) error {
 	return nil
 }
 
-func (p place) open() (store, error) {
+// open opens the place. If it is to change, others are kept from changing it.
+func (p place) open(change bool) (writable, error) {
 	switch p.kind {
 	case "oci":
-		return openDir(p.path)
+		return openDir(p.path, change)
 	case kindRegistry:
-		return openRegistry(p)
+		r, err := store.OpenRegistry(p.path, p.tag)
+		return registry{r}, err
 	}
-	return openArchive(p.path)
+	a, err := store.OpenArchive(p.path, change)
+	return archive{a}, err
 }
 
 // fixer is one run.
 type fixer struct {
-	store   store
+	store   writable
+	reading store.Documents
 	options Options
 	report  *Report
 
 	layers  map[string]*layer // by the name of their file
 	images  []*image
+	tag     string               // of the images, if one was asked for
 	docs    map[string]*document // by the name of their file
 	mu      sync.Mutex
 	closers []func() error
