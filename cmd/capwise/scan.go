@@ -232,16 +232,7 @@ func (s *scanner) file(path string) error {
 	return err
 }
 
-func (s *scanner) images(reference string) (err error) {
-	images, err := rootfs.OpenAll(reference)
-	if err != nil {
-		return err
-	}
-	for _, img := range images {
-		err = errors.Join(err, s.image(img), img.Close())
-	}
-	return err
-}
+func (s *scanner) images(reference string) error { return rootfs.Each(reference, s.image) }
 
 func (s *scanner) image(img *rootfs.Image) error {
 	start := scenario.Start{}

@@ -21,7 +21,7 @@ var (
 	UnpackedFree = int64(2 << 30)
 	Ratio        = Limit{"ratio", 64, "times as many bytes in the layers as are packed"}
 	// Window is that of zstd.
-	Window = Limit{"window", 64 << 20, "bytes of window of a zstd layer"}
+	Window = Limit{"window", 32 << 20, "bytes of window of a zstd layer"}
 	// Files is for an archive of an image, which has a few for each layer.
 	Files       = Limit{"files", 100_000, "files in an archive of an image"}
 	FileHeaders = Limit{"file-headers", 32 << 20, "bytes of headers in an archive of an image"}

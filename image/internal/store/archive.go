@@ -48,6 +48,17 @@ func OpenArchive(name string, change bool) (_ *Archive, err error) {
 	return a, nil
 }
 
+// NewArchive lists what is in an archive that has no path. Closing it closes the
+// file.
+func NewArchive(f *os.File) (*Archive, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	a := &Archive{F: f, Size: info.Size(), info: info, names: map[string]*tarwalk.Entry{}, twice: map[string]bool{}}
+	return a, a.list()
+}
+
 // openFile opens the file that is at the path once it is locked: who had the lock
 // before may have put another one there.
 func (a *Archive) openFile(change bool) error {

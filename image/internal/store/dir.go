@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/capwise/capwise/internal/plainfile"
 	"github.com/capwise/capwise/internal/scratch"
@@ -15,6 +16,7 @@ type Dir struct {
 	Root *os.Root
 
 	folder *os.File // holds the lock, if there is one
+	mu     sync.Mutex
 	files  map[string]*os.File
 }
 
@@ -45,6 +47,8 @@ func (d *Dir) Lock(change bool) error {
 
 // Open implements [Store].
 func (d *Dir) Open(name string, size int64) (*File, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	f := d.files[name]
 	if f == nil {
 		var err error
@@ -63,6 +67,8 @@ func (d *Dir) Open(name string, size int64) (*File, error) {
 
 // Forget closes a file that has been read.
 func (d *Dir) Forget(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if f := d.files[name]; f != nil {
 		_ = f.Close() // opened for reading
 		delete(d.files, name)
