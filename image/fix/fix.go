@@ -21,8 +21,11 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 
+	"github.com/capwise/capwise/image/internal/meter"
 	"github.com/capwise/capwise/image/internal/store"
+	"github.com/capwise/capwise/internal/limit"
 )
 
 // Mode says what becomes of the attribute.
@@ -183,12 +186,23 @@ func run(from, to place, o Options) (_ *Report, err error) {
 }
 
 func newFixer(s writable, o Options) *fixer {
-	f := &fixer{store: s, options: o, listed: map[*document]bool{}, report: &Report{DryRun: o.DryRun, Files: []FileChange{}, Blobs: []BlobChange{}, Warnings: []string{}}}
+	f := &fixer{store: s, options: o, meter: &meter.Meter{Listed: limit.Listed}, listed: map[*document]bool{}, report: &Report{DryRun: o.DryRun, Files: []FileChange{}, Blobs: []BlobChange{}, Warnings: []string{}}}
 	f.options.Files = nil // the caller's stay as they are
 	for _, name := range o.Files {
 		f.options.Files = append(f.options.Files, path.Clean("/"+name))
 	}
+	if o.Launcher != nil {
+		f.launcherOf, f.options.Launcher = o.Launcher, f.countedLauncher
+	}
 	return f
+}
+
+// countedLauncher bounds memory, which all launchers are in until they are written.
+func (f *fixer) countedLauncher(arch string) ([]byte, error) {
+	if err := limit.Launchers.Check(f.launchers.Add(1)); err != nil {
+		return nil, err
+	}
+	return f.launcherOf(arch)
 }
 
 // place is a target, taken apart.
@@ -252,8 +266,12 @@ func (p place) open(change bool) (writable, error) {
 type fixer struct {
 	store   writable
 	reading store.Documents
-	options Options
-	report  *Report
+	meter   *meter.Meter
+	// launcherOf is what the options say, and launchers how often it was asked.
+	launcherOf func(arch string) ([]byte, error)
+	launchers  atomic.Int64
+	options    Options
+	report     *Report
 
 	layers  map[string]*layer // by the name of their file
 	images  []*image

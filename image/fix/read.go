@@ -167,7 +167,7 @@ func (f *fixer) addLayer(img *image, name, digest string, size int64, i int) err
 	}
 	l := f.layers[file.name]
 	if l == nil {
-		l = &layer{blob: file, diffIDs: map[string]bool{}, scanned: make(chan struct{})}
+		l = &layer{blob: file, meter: f.meter, diffIDs: map[string]bool{}, scanned: make(chan struct{})}
 		f.layers[file.name] = l
 	}
 	if strings.HasPrefix(digest, "sha256:") {

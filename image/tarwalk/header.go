@@ -176,7 +176,11 @@ func (e *Entry) finish(h header) error {
 	if link != "" {
 		e.Linkname = link
 	}
-	if err := limit.Name.Check(int64(max(len(e.Name), len(e.Linkname)))); err != nil {
+	err := limit.Name.Check(int64(max(len(e.Name), len(e.Linkname))))
+	if err == nil {
+		err = limit.Folders.Check(int64(max(strings.Count(e.Name, "/"), strings.Count(e.Linkname, "/"))))
+	}
+	if err != nil {
 		return fmt.Errorf("%w: %.60q...: %w", ErrFormat, e.Name, err)
 	}
 	switch {

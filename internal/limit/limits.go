@@ -3,7 +3,10 @@ package limit
 // Of archives: layers, docker-archive and oci-archive.
 var (
 	// Name is PATH_MAX of Linux: no engine unpacks a longer one.
-	Name    = Limit{"name", 4096, "bytes in a name"}
+	Name = Limit{"name", 4096, "bytes in a name"}
+	// Folders is for a name, too. What is judged of a file is judged of each folder
+	// above it.
+	Folders = Limit{"folders", 256, "folders in a name"}
 	Headers = Limit{"headers", 1 << 20, "bytes of headers of one entry"}
 	// Entries counts what an archive lists, and the folders on the way that it
 	// leaves out, in all layers of an image.
@@ -36,12 +39,15 @@ var (
 	Nesting   = Limit{"nesting", 8, "indexes inside of each other"}
 	Images    = Limit{"images", 1000, "images in a target"}
 	Layers    = Limit{"layers", 128, "layers in an image"}
-	Launchers = Limit{"launchers", 64, "programs of a layer that want a launcher"}
+	Launchers = Limit{"launchers", 96, "programs that want a launcher"}
+	// LayerLaunchers is how many of them may be in one layer.
+	LayerLaunchers = Limit{"layer-launchers", 64, "programs that want a launcher"}
 )
 
 // Of what an engine here saves of an image.
 var (
 	Saved = Limit{"saved", 16 << 30, "bytes that the engine saves"}
+	Asked = Limit{"asked", 100, "images that the engine is asked for"}
 )
 
 // Of files that describe starts.
@@ -56,8 +62,8 @@ var (
 // All lists the limits.
 func All() []Limit {
 	return []Limit{
-		Name, Headers, Entries, Listed, Kept, Contents, Unpacked, Ratio, Window, Files, FileHeaders,
-		Document, Documents, Values, Depth, Nesting, Images, Layers, Launchers, Saved,
+		Name, Folders, Headers, Entries, Listed, Kept, Contents, Unpacked, Ratio, Window, Files, FileHeaders,
+		Document, Documents, Values, Depth, Nesting, Images, Layers, Launchers, LayerLaunchers, Saved, Asked,
 		Source, Compose, Includes, Starts, Listens,
 	}
 }
