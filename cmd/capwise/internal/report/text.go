@@ -42,10 +42,10 @@ func (s *Start) text(b *strings.Builder, trace bool) {
 	}
 	for _, bind := range s.Binds {
 		if !bind.OK {
-			bind.text(b, bind.Network+" "+bind.Address)
+			bind.text(b, bind.what)
 			continue
 		}
-		fmt.Fprintf(b, "      %s %s: %s\n", bind.Network, bind.Address, needs[diagnose.Outcome(bind.Needs)])
+		fmt.Fprintf(b, "      %s: %s\n", bind.what, needs[diagnose.Outcome(bind.Needs)])
 	}
 	s.remedies(b)
 	s.tried(b)
