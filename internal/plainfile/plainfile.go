@@ -65,6 +65,16 @@ func checked(name string, before fs.FileInfo, open func() (*os.File, error)) (*o
 	return f, nil
 }
 
+// Stat says what a name leads to, and refuses what is neither a regular file nor
+// a directory.
+func Stat(name string) (fs.FileInfo, error) {
+	info, err := os.Stat(name)
+	if err == nil && !info.IsDir() {
+		err = wanted(name, info)
+	}
+	return info, err
+}
+
 // descriptor is how a shell names what is open already: standard input, or what
 // a command's output is piped into, <(COMMAND).
 var descriptor = regexp.MustCompile(`^(?:/dev/stdin|/(?:dev|proc/self)/fd/([0-9]{1,6}))$`)

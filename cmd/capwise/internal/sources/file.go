@@ -13,6 +13,7 @@ import (
 	"github.com/capwise/capwise/cmd/capwise/internal/kubernetes"
 	"github.com/capwise/capwise/internal/limit"
 	"github.com/capwise/capwise/internal/plainfile"
+	"github.com/capwise/capwise/internal/scratch"
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/hostfs"
 	"github.com/capwise/capwise/scenario/oci"
@@ -175,20 +176,20 @@ func (o Options) bundle(data []byte, path, name string) ([]Found, error) {
 }
 
 // compose reads compose files. The library opens them by itself, so what came
-// on standard input goes to a file.
+// through a pipe goes to a file.
 func (o Options) compose(data []byte, names []string) (_ []Found, err error) {
-	if names[0] == "-" {
-		var dir string
-		if dir, err = os.MkdirTemp("", "capwise-compose-"); err != nil {
+	if info, err := os.Stat(names[0]); names[0] == "-" || err == nil && !info.Mode().IsRegular() {
+		dir, err := scratch.Folder("compose")
+		if err != nil {
 			return nil, err
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		names = append([]string{filepath.Join(dir, stdinName)}, names[1:]...)
+		defer func() { err = errors.Join(err, dir.Remove()) }()
+		names = append([]string{filepath.Join(dir.Name(), stdinName)}, names[1:]...)
 		if err := os.WriteFile(names[0], data, 0o600); err != nil {
 			return nil, err
 		}
 	}
-	starts, err := compose.Load(names, o.Profiles)
+	starts, err := compose.Options{Profiles: o.Profiles, Env: o.Env}.Load(names)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,8 @@ type Options struct {
 	Policy *policy.Policy
 	// Profiles is those of compose files whose services count, too.
 	Profiles []string
+	// Env is the variables of the caller that compose files may have, NAME=VALUE.
+	Env []string
 	// Look says that images may be asked of the local engine.
 	Look bool
 }
