@@ -32,7 +32,8 @@ changed layer's uncompressed archive, stay as they are. Files that later layers
 replace or remove are left alone. What the new digests make stale, such as
 signatures, is named. It needs neither Docker nor root.
 
-Exit codes: 0 done, or nothing to do; 1 could not do it, or would have to guess.`
+Exit codes: 0 done, or nothing to do; 1 could not do it, or would have to guess,
+and nothing is changed, unless the message begins with "written".`
 
 const fixExamples = `  capwise fix docker-archive:caddy.tar --dry-run
   capwise fix docker-archive:caddy.tar -o docker-archive:caddy-p.tar
@@ -98,6 +99,19 @@ func (c *fixCommand) fixImage(cmd *cobra.Command, target string) error {
 	if err != nil {
 		return err
 	}
+	return unreported(c.reportImage(cmd, r), !r.DryRun && len(r.Files) > 0, r.Out)
+}
+
+// unreported says of what was done that it was, where the report of it is lost.
+func unreported(err error, done bool, what string) error {
+	if err == nil || !done {
+		return err
+	}
+	return fmt.Errorf("written: %s, but the report of it could not be: %w", what, err)
+}
+
+// reportImage writes what was done to an image.
+func (c *fixCommand) reportImage(cmd *cobra.Command, r *fix.Report) error {
 	if c.format == "json" {
 		return writeJSON(cmd.OutOrStdout(), r)
 	}
@@ -106,7 +120,7 @@ func (c *fixCommand) fixImage(cmd *cobra.Command, target string) error {
 			return err
 		}
 	}
-	_, err = io.WriteString(cmd.OutOrStdout(), fixText(r))
+	_, err := io.WriteString(cmd.OutOrStdout(), fixText(r))
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -42,7 +43,8 @@ func (c *fixCommand) fixFiles(cmd *cobra.Command, target string) error {
 		done = append(done, f)
 	}
 	if len(done) > 0 || len(errs) == 0 || c.format == "json" { // else there is nothing to say but the errors
-		if err := c.writeFixed(cmd, done); err != nil {
+		changed := slices.ContainsFunc(done, func(f fixedFile) bool { return f.Action != "none" })
+		if err := unreported(c.writeFixed(cmd, done), changed && !c.options.DryRun, target); err != nil {
 			return err
 		}
 	}

@@ -55,8 +55,7 @@ var (
 	Source   = Limit{"source", 64 << 20, "bytes in a file that describes starts"}
 	Compose  = Limit{"compose", 4 << 20, "bytes in a compose file"}
 	Includes = Limit{"includes", 100, "compose files"}
-	Starts   = Limit{"starts", 10_000, "starts in one source"}
-	Listens  = Limit{"listens", 1000, "ports and ranges of ports of one start"}
+	Unit     = Limit{"unit", 4 << 20, "bytes in a unit file"}
 )
 
 // All lists the limits.
@@ -64,6 +63,6 @@ func All() []Limit {
 	return []Limit{
 		Name, Folders, Headers, Entries, Listed, Kept, Contents, Unpacked, Ratio, Window, Files, FileHeaders,
 		Document, Documents, Values, Depth, Nesting, Images, Layers, Launchers, LayerLaunchers, Saved, Asked,
-		Source, Compose, Includes, Starts, Listens,
+		Source, Compose, Includes, Unit,
 	}
 }
