@@ -180,6 +180,9 @@ func (l *layer) walk(r io.Reader, keep scratchFile) error {
 		}
 		if err := c.read(); err != nil {
 			l.warnings = append(l.warnings, fmt.Sprintf("%s: %v; left as it is", name, err))
+			if err := l.meter.Keep(len(l.warnings[len(l.warnings)-1])); err != nil {
+				return err
+			}
 		}
 		if !c.has && c.target == "" {
 			continue

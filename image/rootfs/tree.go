@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/capwise/capwise/internal/limit"
-	"github.com/capwise/capwise/scenario"
 )
 
 // tree is the files of an image, as a tree of nodes by number. Layers are put
@@ -150,10 +149,14 @@ func (t *tree) add(i *item) error {
 		}
 		from = *t.nodes.at(target)
 	} else if i.extra != nil {
-		if t.kept += int64(len(i.extra.link) + len(i.extra.caps)); t.kept > limit.Kept.Most {
-			return &limit.Error{Limit: limit.Kept}
-		}
+		t.kept += int64(len(i.extra.link) + len(i.extra.caps))
 		from.extra = t.extra.add(*i.extra)
+	}
+	if t.extra.at(from.extra).caps != nil { // its name will be told
+		t.kept += int64(len(i.name))
+	}
+	if err := limit.Kept.Check(t.kept); err != nil {
+		return err
 	}
 	return t.set(dir, base, &from)
 }
@@ -267,20 +270,44 @@ func (t *tree) path(number int32) string {
 	return b.String()
 }
 
-// resolve follows symbolic links to a file.
+// mostLinks is how many symbolic links the kernel follows (MAXSYMLINKS of
+// fs/namei.c).
+const mostLinks = 40
+
+// resolve follows symbolic links to a file. It goes down from folder to folder, as
+// the kernel does, so that a name costs what it is long.
 func (t *tree) resolve(name string) (string, int32, error) {
-	at, err := scenario.FollowLinks(name, func(name string) (string, error) {
-		n := t.find(name)
-		if n == none {
-			return "", fs.ErrNotExist
+	left, at := strings.Split(name, "/"), int32(0)
+	for links := 0; len(left) > 0; {
+		part := left[0]
+		left = left[1:]
+		switch part {
+		case "", ".":
+			continue
+		case "..":
+			at = max(t.nodes.at(at).parent, 0)
+			continue
 		}
-		if node := t.nodes.at(n); node.mode&fs.ModeSymlink != 0 {
-			return t.extra.at(node.extra).link, nil
+		next := t.in(at, part)
+		if next == none {
+			return "", none, fs.ErrNotExist
 		}
-		return "", nil
-	})
-	if err != nil {
-		return "", none, err
+		n := t.nodes.at(next)
+		if n.mode&fs.ModeSymlink == 0 {
+			at = next
+			continue
+		}
+		if links++; links > mostLinks {
+			return "", none, fmt.Errorf("more than %d symbolic links", mostLinks)
+		}
+		link := t.extra.at(n.extra).link
+		if path.IsAbs(link) {
+			at = 0
+		}
+		left = append(strings.Split(link, "/"), left...)
 	}
-	return at, t.find(at), nil
+	if at == 0 {
+		return "/", 0, nil
+	}
+	return t.path(at), at, nil
 }

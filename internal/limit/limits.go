@@ -27,7 +27,7 @@ var (
 	Window = Limit{"window", 32 << 20, "bytes of window of a zstd layer"}
 	// Files is for an archive of an image, which has a few for each layer.
 	Files       = Limit{"files", 100_000, "files in an archive of an image"}
-	FileHeaders = Limit{"file-headers", 32 << 20, "bytes of headers in an archive of an image"}
+	FileHeaders = Limit{"file-headers", 64 << 20, "bytes of headers in an archive of an image"}
 )
 
 // Of images and their documents.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/compose-spec/compose-go/v2/dotenv"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -69,8 +70,10 @@ func (g *guard) named(dir string, w *names) error {
 		for _, path := range g.places(dir, text) {
 			info, err := plainfile.Stat(path)
 			switch {
-			case err != nil:
+			case missing(err):
 				continue // it is not this one
+			case err != nil:
+				return err
 			case info.IsDir():
 				err = g.variablesIn(filepath.Join(path, ".env"))
 			default:
@@ -89,6 +92,11 @@ func (g *guard) named(dir string, w *names) error {
 		}
 	}
 	return nil
+}
+
+// missing reports whether an error says that nothing is at a path, or can be.
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ENAMETOOLONG) || errors.Is(err, syscall.EINVAL)
 }
 
 // places are where a name may lead.
