@@ -98,20 +98,26 @@ func openFolder(name string, err error) (*os.File, error) {
 // the two; it then is made again.
 func makeOne(create func() (*os.File, error)) (*Named, error) {
 	for {
-		f, err := create()
-		if err != nil {
-			return nil, err
+		n, err := makeNamed(create)
+		if n != nil || err != nil {
+			return n, err
 		}
-		if f == nil {
-			continue
-		}
-		if TryLock(f) && stillNamed(f) {
-			n := &Named{File: f}
-			n.undo = OnAbandon(func() { _ = os.RemoveAll(f.Name()) })
-			return n, nil
-		}
-		_ = f.Close() // of no use to anybody
 	}
+}
+
+// makeNamed makes one thing, if nobody sweeps it. It is there and to be undone at
+// once, as far as an interruption can tell.
+func makeNamed(create func() (*os.File, error)) (*Named, error) {
+	pending.mu.Lock()
+	defer pending.mu.Unlock()
+	f, err := create()
+	if f == nil || err != nil {
+		return nil, err
+	}
+	if !TryLock(f) || !stillNamed(f) {
+		return nil, f.Close() // of no use to anybody
+	}
+	return &Named{f, onAbandon(func() { _ = os.RemoveAll(f.Name()) })}, nil
 }
 
 // stillNamed reports whether the file's name leads to it.

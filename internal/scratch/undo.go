@@ -22,6 +22,11 @@ var pending struct {
 func OnAbandon(do func()) *Undo {
 	pending.mu.Lock()
 	defer pending.mu.Unlock()
+	return onAbandon(do)
+}
+
+// onAbandon is OnAbandon for who has the lock.
+func onAbandon(do func()) *Undo {
 	if pending.list == nil {
 		pending.list = map[*Undo]bool{}
 	}
