@@ -8,7 +8,6 @@
 package aware
 
 import (
-	"bytes"
 	"debug/buildinfo"
 	"debug/elf"
 	"errors"
@@ -72,20 +71,24 @@ func Detect(r io.ReaderAt) (Result, error) {
 	case string(magic[:]) != elf.ELFMAG:
 		return Result{Answer: Unknown, Evidence: "not an ELF program"}, nil
 	}
-	f, err := elf.NewFile(r)
+	f, err := openELF(r)
 	if err != nil {
 		return Result{Answer: Unknown, Evidence: fmt.Sprintf("a damaged ELF file: %v", err)}, nil
 	}
 	if result, isGo, err := detectGo(f, r); isGo || err != nil {
 		return result, err
 	}
-	return detectC(f), nil
+	if !f.small() {
+		return Result{Answer: Unknown, Evidence: "what it calls takes more to read than any program's does"}, nil
+	}
+	return detectC(f.File), nil
 }
 
 // detectGo looks into the function table of a Go program.
-func detectGo(f *elf.File, r io.ReaderAt) (result Result, isGo bool, err error) {
-	info, infoErr := buildinfo.Read(r)
-	table, err := functionTable(f, infoErr == nil)
+func detectGo(f *program, r io.ReaderAt) (result Result, isGo bool, err error) {
+	info, infoErr := buildinfo.Read(&bounded{r, mostRead})
+	table := functionTable(f.File, infoErr == nil)
+	functions, err := f.functions(table)
 	switch {
 	case err != nil:
 		return Result{Answer: Unknown, Evidence: fmt.Sprintf("a damaged Go program: %v", err)}, true, nil
@@ -97,20 +100,20 @@ func detectGo(f *elf.File, r io.ReaderAt) (result Result, isGo bool, err error) 
 	if infoErr == nil && info.Path == launcherPath {
 		return launcher(r), true, nil
 	}
-	if hasFunction(table, overlay.Function) {
+	if functions[overlay.Function] {
 		return injected(f), true, nil
 	}
 	for _, f := range raisers {
-		if hasFunction(table, f.function) {
+		if functions[f.function] {
 			return Result{Answer: Aware, Evidence: fmt.Sprintf("contains %s of %s", f.function, f.of)}, true, nil
 		}
 	}
 	for _, name := range setters {
-		if hasFunction(table, name) {
+		if functions[name] {
 			return Result{Answer: Unknown, Evidence: "calls " + name + ", for a purpose that the file does not tell"}, true, nil
 		}
 	}
-	if calls := mayRaise(importsOf(f)); calls != "" { // through cgo
+	if calls := mayRaise(f.imports()); calls != "" { // through cgo
 		return Result{Answer: Unknown, Evidence: "calls " + calls + ", for a purpose that the file does not tell"}, true, nil
 	}
 	module := "a Go program"
@@ -122,15 +125,21 @@ func detectGo(f *elf.File, r io.ReaderAt) (result Result, isGo bool, err error) 
 
 // injected says how the program was built. The marker lies in its data, wherever
 // the linker put it.
-func injected(f *elf.File) Result {
+func injected(f *program) Result {
 	r := Result{Answer: Aware, Evidence: "built by capwise build", Injected: true}
 	for _, s := range f.Sections {
 		if s.Type != elf.SHT_PROGBITS || s.Flags&elf.SHF_ALLOC == 0 || s.Flags&elf.SHF_EXECINSTR != 0 {
 			continue
 		}
-		data, err := s.Data()
-		if text, ok := overlay.FindMarker(data); err == nil && ok {
-			r.Evidence += " (" + text + ")"
+		found := false
+		err := f.windows(s, func(data []byte) bool {
+			var text string
+			if text, found = overlay.FindMarker(data); found {
+				r.Evidence += " (" + text + ")"
+			}
+			return found
+		})
+		if err != nil || found {
 			break
 		}
 	}
@@ -159,20 +168,15 @@ func launcher(r io.ReaderAt) Result {
 // functionTable returns the section that holds the names of a Go program's
 // functions, nil if there is none. Linked by an external linker as
 // position-independent, it is part of another section.
-func functionTable(f *elf.File, isGo bool) ([]byte, error) {
+func functionTable(f *elf.File, isGo bool) *elf.Section {
 	names := []string{".gopclntab", ".data.rel.ro.gopclntab"}
 	if isGo {
 		names = append(names, ".data.rel.ro")
 	}
 	for _, name := range names {
 		if s := f.Section(name); s != nil {
-			return s.Data()
+			return s
 		}
 	}
-	return nil, nil
-}
-
-// hasFunction reports whether the table of names holds exactly this one.
-func hasFunction(table []byte, name string) bool {
-	return bytes.Contains(table, []byte("\x00"+name+"\x00"))
+	return nil
 }

@@ -78,16 +78,6 @@ func detectC(f *elf.File) Result {
 	return Result{Answer: Unknown, Evidence: why}
 }
 
-// importsOf returns the names of the functions that f imports, none if it is
-// static.
-func importsOf(f *elf.File) []string {
-	symbols, err := f.ImportedSymbols()
-	if err != nil {
-		return nil
-	}
-	return namesOf(symbols)
-}
-
 func namesOf(symbols []elf.ImportedSymbol) []string {
 	var names []string
 	for _, s := range symbols {

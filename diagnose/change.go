@@ -97,11 +97,11 @@ func newPatient(s *scenario.Start, j *Judgement) *patient {
 	}
 	for i, b := range j.Binds {
 		if !b.OK() {
-			p.failing(s.Listens[i].Port)
+			p.failing(j.Listens[i].Port)
 		}
 	}
 	if !j.Exec.OK() { // and so no bind was asked for
-		for _, l := range s.Listens {
+		for _, l := range s.Parts() {
 			if needsCapability(s, l.Port) {
 				p.failing(l.Port)
 			}
@@ -162,7 +162,11 @@ func (p *patient) apply(c Change, s *scenario.Start) bool {
 func (p *patient) changePorts(s *scenario.Start) bool {
 	start := s.Settings.NetworkNamespace().PortStart
 	for i := range s.Listens {
-		if l := &s.Listens[i]; needsCapability(s, l.Port) {
+		l := &s.Listens[i]
+		switch {
+		case l.Last > 0:
+			*l = highRange(*l, start)
+		case needsCapability(s, l.Port):
 			l.Address, l.Port = highAddress(l.Address, l.Port, start)
 		}
 	}

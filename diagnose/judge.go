@@ -9,9 +9,12 @@ import (
 // Judgement is what the law says about one program start.
 type Judgement struct {
 	Exec Answer
-	// Binds is the answers for the start's addresses, in the same order; none
-	// unless the program starts.
+	// Binds is the answers for Listens, in the same order; none unless the program
+	// starts.
 	Binds []Answer
+	// Listens is the start's addresses, with ranges of ports split where the kernel
+	// answers differently.
+	Listens []scenario.Listen
 	// Outcomes is what each execve(2) came to. It is empty where the runtime
 	// refuses to start the program.
 	Outcomes []law.Outcome
@@ -57,7 +60,8 @@ func Judge(k law.Kernel, s *scenario.Start) Judgement {
 		return j
 	}
 	j.Exec = Answer{Rules: j.Exec.Rules}
-	for _, l := range s.Listens {
+	j.Listens = s.Parts()
+	for _, l := range j.Listens {
 		j.Binds = append(j.Binds, j.bind(s, l.Port))
 	}
 	return j

@@ -335,5 +335,18 @@ func highAddress(address string, port, start int) (string, int) {
 	return strings.TrimSuffix(address, fmt.Sprint(port)) + fmt.Sprint(high), high
 }
 
+// highRange returns the ports of a range that need no capability, or where there
+// are none, as many from start on.
+func highRange(l scenario.Listen, start int) scenario.Listen {
+	switch first := max(l.Port, 1); {
+	case l.Port >= start:
+		return l
+	case l.Last >= start:
+		return scenario.NewListen(l.Network, start, l.Last, l.From)
+	default:
+		return scenario.NewListen(l.Network, start, min(start+l.Last-first, 1<<16-1), l.From)
+	}
+}
+
 // capName is the capability as messages name it.
 func capName(c capset.Cap) string { return strings.ToUpper(c.String()) }

@@ -220,29 +220,6 @@ func (r *resolver) listens() {
 	}
 }
 
-// AddListen adds an address unless the port is there already.
-func (s *Start) AddListen(l Listen) {
-	for _, have := range s.Listens {
-		if have.Port == l.Port && have.Network == l.Network {
-			return
-		}
-	}
-	s.Listens = append(s.Listens, l)
-}
-
-// ParseExposed reads a port as images expose it: "80", "80/tcp", "53/udp".
-func ParseExposed(text string) (Listen, error) {
-	number, network, _ := strings.Cut(text, "/")
-	if network == "" {
-		network = "tcp"
-	}
-	port, err := strconv.ParseUint(number, 10, 16)
-	if err != nil {
-		return Listen{}, fmt.Errorf("%q is not a port", number)
-	}
-	return Listen{Network: network, Address: ":" + number, Port: int(port)}, nil
-}
-
 // awareness says whether the program raises by itself: as the reader says, or
 // else by the file, which carries a merely permitted capability only for a
 // program that raises it.

@@ -29,6 +29,8 @@ type Start struct {
 	Request Request
 	Program Program
 	Listens []Listen
+	// listening is which ports AddListen has added.
+	listening map[portKey]bool
 	// Notes is what the reader should know about how the source was read: what
 	// was assumed, is ambiguous or was not understood. One line each.
 	Notes []string
@@ -203,15 +205,3 @@ const (
 	// Dumb programs do not know of capabilities: they need them effective.
 	Dumb Awareness = "dumb"
 )
-
-// Listen is an address that the program will bind.
-type Listen struct {
-	Network string `json:"network"` // "tcp" or "udp"
-	Address string `json:"address"` // such as ":80"
-	Port    int    `json:"port"`
-	// From says where it was found: "--listen", "EXPOSE of the image".
-	From string `json:"from,omitempty"`
-}
-
-// String returns the address with its network, such as "tcp :80".
-func (l Listen) String() string { return l.Network + " " + l.Address }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 
@@ -40,7 +41,7 @@ const explainExamples = `  capwise explain -- docker run --cap-drop=ALL --user=6
 type explain struct {
 	image, fileCaps, version, kernel, program, policy, format string
 	pid                                                       int
-	files, profiles, listen                                   []string
+	files, profiles, listen, env                              []string
 	trace, try                                                bool
 }
 
@@ -56,6 +57,7 @@ func newExplain() *cobra.Command {
 	f := cmd.Flags()
 	f.StringArrayVarP(&e.files, "file", "f", nil, "Kubernetes manifest, compose file (repeatable), unit or config.json; - is standard input")
 	f.StringArrayVar(&e.profiles, "profile", nil, "profile of a compose file whose services count, too (repeatable)")
+	f.StringArrayVar(&e.env, "env", nil, "variable that compose files may have: NAME=VALUE, or NAME for that of your environment, of which they have nothing else (repeatable)")
 	f.IntVar(&e.pid, "pid", 0, "a running process")
 	f.StringVar(&e.image, "image", "", "image that is executed: "+rootfs.References)
 	f.StringVar(&e.fileCaps, "file-caps", "", "capabilities of the program's file, such as cap_net_bind_service=p, or = for none")
@@ -157,6 +159,15 @@ func (e *explain) options() (sources.Options, error) {
 		o.Given.Awareness = scenario.Awareness(e.program)
 	default:
 		return o, fmt.Errorf("--program %q: want aware or dumb", e.program)
+	}
+	for _, text := range e.env {
+		name, _, given := strings.Cut(text, "=")
+		if value, is := os.LookupEnv(name); !given && is {
+			text = name + "=" + value
+		} else if !given {
+			return o, fmt.Errorf("--env %s: your environment has no such variable", name)
+		}
+		o.Env = append(o.Env, text)
 	}
 	if e.policy != "" {
 		var err error

@@ -41,7 +41,8 @@ belong to another user than root, or that others may write to (--chown root, or
 --owner-may-have-it); with auto, programs that a launcher can't protect as +ep
 does, since they look for libraries by $ORIGIN (--no-secure-execution).
 
-Exit codes: 0 done, or nothing to do; 1 could not do it, or would have to guess.`
+Exit codes: 0 done, or nothing to do; 1 could not do it, or would have to guess,
+and nothing is changed, unless the message begins with "written".`
 
 const fixExamples = `  capwise fix docker-archive:caddy.tar --dry-run
   capwise fix docker-archive:caddy.tar -o docker-archive:caddy-p.tar
@@ -135,6 +136,19 @@ func (c *fixCommand) fixImage(cmd *cobra.Command, target string) error {
 	if err != nil {
 		return err
 	}
+	return unreported(c.reportImage(cmd, r), !r.DryRun && len(r.Files) > 0, r.Out)
+}
+
+// unreported says of what was done that it was, where the report of it is lost.
+func unreported(err error, done bool, what string) error {
+	if err == nil || !done {
+		return err
+	}
+	return fmt.Errorf("written: %s, but the report of it could not be: %w", what, err)
+}
+
+// reportImage writes what was done to an image.
+func (c *fixCommand) reportImage(cmd *cobra.Command, r *imagefix.Report) error {
 	if c.format == "json" {
 		return writeJSON(cmd.OutOrStdout(), r)
 	}
@@ -143,7 +157,7 @@ func (c *fixCommand) fixImage(cmd *cobra.Command, target string) error {
 			return err
 		}
 	}
-	_, err = io.WriteString(cmd.OutOrStdout(), fixText(r))
+	_, err := io.WriteString(cmd.OutOrStdout(), fixText(r))
 	return err
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +36,8 @@ func (c *fixCommand) fixFiles(cmd *cobra.Command, target string) error {
 		return err
 	}
 	if len(done) > 0 || len(errs) == 0 || c.format == "json" { // else there is nothing to say but the errors
-		if err := c.writeFixed(cmd, done); err != nil {
+		changed := slices.ContainsFunc(done, func(f fixedFile) bool { return f.Action != "none" })
+		if err := unreported(c.writeFixed(cmd, done), changed && !c.file.DryRun, target); err != nil {
 			return err
 		}
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/capwise/capwise/cmd/capwise/internal/gobuild"
 	"github.com/capwise/capwise/cmd/capwise/internal/trial"
 	"github.com/capwise/capwise/internal/printable"
+	"github.com/capwise/capwise/internal/scratch"
 	"github.com/capwise/capwise/launch"
 )
 
@@ -72,6 +73,20 @@ func run(args []string) int {
 	}
 }
 
+// memory is how much Go takes before it collects garbage ever more often. What
+// others' images and files may make of it is bounded below that.
+const memory = 192 << 20
+
+// bounded is for commands that read what others made: they leave nothing
+// temporary behind when they are interrupted, and their memory is bounded unless
+// the user says how (GOMEMLIMIT).
+func bounded() {
+	scratch.Watch()
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memory)
+	}
+}
+
 // version is the module's, "(devel)" in a checkout, and what the program was built
 // with and for.
 func version() string {
@@ -101,7 +116,11 @@ its own.`,
 	compose.WarnTo(root.ErrOrStderr())
 	// Lists of flags are as wide as a terminal.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages |", ".FlagUsagesWrapped 80 |"))
-	root.AddCommand(newExplain(), newDoctor(), newScan(), newFix(), newExec(), newBuild(), newDemo())
+	for _, cmd := range []*cobra.Command{newExplain(), newScan(), newFix()} { // which have what is temporary
+		cmd.PersistentPreRun = func(*cobra.Command, []string) { bounded() }
+		root.AddCommand(cmd)
+	}
+	root.AddCommand(newDoctor(), newExec(), newBuild(), newDemo())
 	return root
 }
 

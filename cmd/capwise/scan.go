@@ -239,23 +239,15 @@ func (s *scanner) file(path string) (err error) {
 	return nil
 }
 
-func (s *scanner) images(reference string) (err error) {
-	images, err := rootfs.OpenAll(reference)
-	if err != nil {
-		return err
-	}
-	for _, img := range images {
-		err = errors.Join(err, s.image(img), img.Close())
-	}
-	return err
-}
+func (s *scanner) images(reference string) error { return rootfs.Each(reference, s.image) }
 
 func (s *scanner) image(img *rootfs.Image) error {
 	start := scenario.Start{}
 	scenario.Resolve(&start, img, img.Config, scenario.Given{})
 	about, said := scan.JudgeStart(&start)
-	for path, attribute := range img.Capable() {
-		f, err := scan.JudgeBeside(pathpkg.Base(path), attribute, img.Content(path), besideIn(img, path))
+	capable := img.Capable()
+	for path, attribute := range capable {
+		f, err := scan.JudgeBeside(pathpkg.Base(path), attribute, img.Content(path), besideIn(img, capable, path))
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", img.Name(), path, err)
 		}
@@ -273,8 +265,7 @@ func (s *scanner) image(img *rootfs.Image) error {
 }
 
 // besideIn looks for other files in the folder of a file of the image.
-func besideIn(img *rootfs.Image, file string) scan.Beside {
-	capable := img.Capable()
+func besideIn(img *rootfs.Image, capable map[string][]byte, file string) scan.Beside {
 	return func(name string) ([]byte, io.ReaderAt, error) {
 		at := pathpkg.Join(pathpkg.Dir(file), name)
 		info, err := img.Stat(at)

@@ -1,124 +1,39 @@
 package fix
 
 import (
-	"errors"
-	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
+	"github.com/capwise/capwise/image/internal/store"
 	"github.com/capwise/capwise/image/tarwalk"
 )
 
 // archive is an image in a tar archive.
-type archive struct {
-	path    string
-	f       *os.File
-	size    int64
-	entries []*tarwalk.Entry
-	names   map[string]*tarwalk.Entry
-	twice   map[string]bool
-}
+type archive struct{ *store.Archive }
 
-// An image has a few files for each layer, and headers of a block or three; more
-// is no image.
-const (
-	maxFiles       = 100_000
-	maxFileHeaders = 64 << 20
-)
+func (a archive) open(name string, size int64) (*file, error) { return fileOf(a.Open(name, size)) }
 
-func openArchive(name string) (_ *archive, err error) {
-	resolved, err := filepath.EvalSymlinks(name) // the file is replaced, not a link to it
-	if err != nil {
-		return nil, err
-	}
-	f, err := os.Open(resolved)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-		}
-	}()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
-	a := &archive{path: resolved, f: f, size: info.Size(), names: map[string]*tarwalk.Entry{}, twice: map[string]bool{}}
-	if err := a.list(); err != nil {
-		return nil, err
-	}
-	return a, nil
-}
-
-func (a *archive) list() error {
-	w := tarwalk.New(io.NewSectionReader(a.f, 0, a.size))
-	headers := 0
-	for {
-		e, err := w.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		headers += len(e.Raw)
-		if len(a.entries) == maxFiles || headers > maxFileHeaders {
-			return fmt.Errorf("more than %d files, or %d bytes of headers", maxFiles, maxFileHeaders)
-		}
-		a.entries = append(a.entries, e)
-		name := path.Clean(e.Name)
-		a.twice[name] = a.names[name] != nil && e.Type != tarwalk.TypeDir
-		a.names[name] = e
-	}
-}
-
-func (a *archive) open(name string) (*file, error) {
-	name = path.Clean(name)
-	for range 8 {
-		e := a.names[name]
-		switch {
-		case e == nil:
-			return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-		case a.twice[name]:
-			return nil, fmt.Errorf("%s: the archive has two files of this name", name)
-		case e.Type == tarwalk.TypeReg:
-			return &file{name, io.NewSectionReader(a.f, e.DataOffset(), e.Size)}, nil
-		case e.Type == tarwalk.TypeSymlink:
-			name = path.Join(path.Dir(name), e.Linkname)
-		case e.Type == tarwalk.TypeLink:
-			name = path.Clean(e.Linkname)
-		default:
-			return nil, fmt.Errorf("%s: not a regular file", name)
-		}
-	}
-	return nil, fmt.Errorf("%s: too many links", name)
-}
-
-// Close implements [io.Closer].
-func (a *archive) Close() error { return a.f.Close() }
-
-func (a *archive) write(to string, changes []change) error {
+func (a archive) write(to string, changes []change) error {
 	if resolved, err := filepath.EvalSymlinks(to); err == nil {
 		to = resolved
 	}
-	return replaceFile(to, a.path, func(w *os.File) error { return a.writeTo(w, changes) })
+	check := unchecked
+	if to == a.Path {
+		check = a.Unchanged
+	}
+	return replaceFile(to, a.Path, func(w *os.File) error { return a.writeTo(w, changes) }, check)
 }
 
-func (a *archive) writeTo(w *os.File, changes []change) error {
+func (a archive) writeTo(w *os.File, changes []change) error {
 	byName := map[string]*change{}
 	for i := range changes {
 		byName[changes[i].old] = &changes[i]
 	}
 	copied := int64(0)
-	for _, e := range a.entries {
+	for _, e := range a.Entries {
 		c := byName[path.Clean(e.Name)]
 		isLink := e.Type == tarwalk.TypeSymlink || e.Type == tarwalk.TypeLink
 		if c == nil && !isLink || c != nil && e.Type != tarwalk.TypeReg {
@@ -142,7 +57,7 @@ func (a *archive) writeTo(w *os.File, changes []change) error {
 			return err
 		}
 	}
-	return a.copyRange(w, copied, a.size)
+	return a.copyRange(w, copied, a.Size)
 }
 
 // relinked returns the headers of a link, which lead to the new name of a file
@@ -157,11 +72,11 @@ func relinked(e *tarwalk.Entry, changes []change) []byte {
 	return raw
 }
 
-func (a *archive) copyRange(w io.Writer, from, to int64) error {
-	if _, err := a.f.Seek(from, io.SeekStart); err != nil {
+func (a archive) copyRange(w io.Writer, from, to int64) error {
+	if _, err := a.F.Seek(from, io.SeekStart); err != nil {
 		return err
 	}
-	_, err := io.CopyN(w, a.f, to-from)
+	_, err := io.CopyN(w, a.F, to-from)
 	return err
 }
 

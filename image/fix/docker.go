@@ -8,17 +8,16 @@ import (
 	"strings"
 
 	"github.com/capwise/capwise/image/internal/rawjson"
+	"github.com/capwise/capwise/image/internal/store"
 )
 
-// dockerFile lists the images of an archive that "docker save" or "podman save"
-// wrote.
-const dockerFile = "manifest.json"
+const dockerFile = store.DockerFile
 
 func (f *fixer) readDocker(from place) error {
 	if from.kind == "oci" || from.kind == kindRegistry {
 		return nil
 	}
-	doc, err := f.document(dockerFile, "")
+	doc, err := f.document(dockerFile, "", store.AnySize)
 	if errors.Is(err, fs.ErrNotExist) && from.kind == "oci-archive" {
 		return nil
 	}
@@ -39,7 +38,7 @@ func (f *fixer) readDockerImage(m *rawjson.Value) error {
 	if name == "" {
 		return errors.New("no Config")
 	}
-	config, err := f.document(name, "")
+	config, err := f.document(name, "", store.AnySize)
 	if err != nil {
 		return err
 	}
@@ -47,7 +46,7 @@ func (f *fixer) readDockerImage(m *rawjson.Value) error {
 	holder := &document{value: m, digest: name, nowDigest: name}
 	img := &image{config: config}
 	for i, l := range m.Get("Layers").List() {
-		if err := f.addLayer(img, l.Text(), "", i); err != nil {
+		if err := f.addLayer(img, l.Text(), "", store.AnySize, i); err != nil {
 			return fmt.Errorf("layer %d: %w", i+1, err)
 		}
 	}

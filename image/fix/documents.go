@@ -2,18 +2,11 @@ package fix
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/hex"
-	"fmt"
-	"io"
 	"strings"
 
 	"github.com/capwise/capwise/image/internal/rawjson"
+	"github.com/capwise/capwise/image/internal/store"
 )
-
-// maxDocument is more than registries take (4 MiB).
-const maxDocument = 16 << 20
 
 // document is a configuration, manifest or index.
 type document struct {
@@ -38,54 +31,32 @@ type descriptor struct {
 
 func (d *document) changed() bool { return d.nowDigest != d.digest }
 
-func digestBytes(b []byte) string {
-	sum := sha256.Sum256(b)
-	return "sha256:" + hex.EncodeToString(sum[:])
-}
+func digestBytes(b []byte) string { return store.Digest256(b) }
 
-func digest512(b []byte) string {
-	sum := sha512.Sum512(b)
-	return "sha512:" + hex.EncodeToString(sum[:])
-}
-
-// document reads a file as JSON. If the digest is not "", it must be its own.
-func (f *fixer) document(name, digest string) (*document, error) {
-	file, err := f.store.open(name)
+// document reads a file as JSON. If the digest is not "", it must be its own, and
+// so must the size that is not negative.
+func (f *fixer) document(name, digest string, size int64) (*document, error) {
+	file, err := f.store.open(name, size)
 	if err != nil {
 		return nil, err
 	}
 	if d := f.docs[file.name]; d != nil {
 		return d, nil
 	}
-	if file.Size() > maxDocument {
-		return nil, fmt.Errorf("%s: %d bytes are too many for a document", name, file.Size())
-	}
-	raw, err := io.ReadAll(file)
+	raw, value, err := f.reading.Read(&store.File{Name: file.name, SectionReader: file.SectionReader}, digest)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, err
 	}
-	d := &document{name: file.name, digest: digestBytes(raw), raw: raw}
-	if digest != "" && digest != d.digest {
-		if digest != digest512(raw) {
-			return nil, fmt.Errorf("%s: its digest is %s", name, d.digest)
-		}
-		d.digest = digest
-	}
-	if d.value, err = rawjson.Parse(raw); err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+	d := &document{name: file.name, digest: digest, raw: raw, value: value}
+	if digest == "" {
+		d.digest = digestBytes(raw)
 	}
 	d.now, d.nowDigest = raw, d.digest
 	f.docs[d.name] = d
-	return d, nil
-}
-
-// blobName is where a layout has the blob of a digest.
-func blobName(digest string) (string, error) {
-	algorithm, sum, ok := strings.Cut(digest, ":")
-	if !ok || algorithm != "sha256" && algorithm != "sha512" || len(sum) < 64 || strings.Trim(sum, "0123456789abcdef") != "" {
-		return "", fmt.Errorf("digest %q: want sha256: or sha512: and hexadecimal digits", digest)
+	if layout, ok := f.store.(dir); ok {
+		layout.Forget(file.name) // of thousands of documents not all can be open
 	}
-	return "blobs/" + algorithm + "/" + sum, nil
+	return d, nil
 }
 
 // hexOf is a digest without its algorithm.

@@ -21,8 +21,12 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	filefix "github.com/capwise/capwise/fix"
+	"github.com/capwise/capwise/image/internal/meter"
+	"github.com/capwise/capwise/image/internal/store"
+	"github.com/capwise/capwise/internal/limit"
 )
 
 // Mode says what becomes of the attribute, as on this machine.
@@ -159,15 +163,14 @@ func (o *Options) check() error {
 }
 
 func run(from, to place, o Options) (_ *Report, err error) {
-	s, err := from.open()
+	inPlace := from.kind == to.kind && (from.path == to.path || from.kind != kindRegistry && same(from.path, to.path))
+	s, err := from.open(inPlace && !o.DryRun)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	f := &fixer{store: s, options: o, listed: map[*document]bool{}, report: &Report{DryRun: o.DryRun, Files: []FileChange{}, Blobs: []BlobChange{}, Warnings: []string{}}}
-	for i, name := range o.Files {
-		f.options.Files[i] = path.Clean("/" + name)
-	}
+	f := newFixer(s, o)
+	f.tag = from.tag
 	f.unlisted = from.kind == kindRegistry || to.kind == kindRegistry
 	defer f.close()
 	if err := f.read(from); err != nil {
@@ -184,6 +187,26 @@ func run(from, to place, o Options) (_ *Report, err error) {
 		return f.report, nil
 	}
 	return f.report, f.write(to, changes)
+}
+
+func newFixer(s writable, o Options) *fixer {
+	f := &fixer{store: s, options: o, meter: &meter.Meter{Listed: limit.Listed}, listed: map[*document]bool{}, report: &Report{DryRun: o.DryRun, Files: []FileChange{}, Blobs: []BlobChange{}, Warnings: []string{}}}
+	f.options.Files = nil // the caller's stay as they are
+	for _, name := range o.Files {
+		f.options.Files = append(f.options.Files, path.Clean("/"+name))
+	}
+	if o.Launcher != nil {
+		f.launcherOf, f.options.Launcher = o.Launcher, f.countedLauncher
+	}
+	return f
+}
+
+// countedLauncher bounds memory, which all launchers are in until they are written.
+func (f *fixer) countedLauncher(arch string) ([]byte, error) {
+	if err := limit.Launchers.Check(f.launchers.Add(1)); err != nil {
+		return nil, err
+	}
+	return f.launcherOf(arch)
 }
 
 // place is a target, taken apart.
@@ -230,24 +253,33 @@ func (p *place) leadsTo(to *place) error {
 	return nil
 }
 
-func (p place) open() (store, error) {
+// open opens the place. If it is to change, others are kept from changing it.
+func (p place) open(change bool) (writable, error) {
 	switch p.kind {
 	case "oci":
-		return openDir(p.path)
+		return openDir(p.path, change)
 	case kindRegistry:
-		return openRegistry(p)
+		r, err := store.OpenRegistry(p.path, p.tag)
+		return registry{r}, err
 	}
-	return openArchive(p.path)
+	a, err := store.OpenArchive(p.path, change)
+	return archive{a}, err
 }
 
 // fixer is one run.
 type fixer struct {
-	store   store
-	options Options
-	report  *Report
+	store   writable
+	reading store.Documents
+	meter   *meter.Meter
+	// launcherOf is what the options say, and launchers how often it was asked.
+	launcherOf func(arch string) ([]byte, error)
+	launchers  atomic.Int64
+	options    Options
+	report     *Report
 
 	layers  map[string]*layer // by the name of their file
 	images  []*image
+	tag     string               // of the images, if one was asked for
 	docs    map[string]*document // by the name of their file
 	mu      sync.Mutex
 	closers []func() error

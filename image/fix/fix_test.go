@@ -482,16 +482,25 @@ func TestUnwritable(t *testing.T) {
 	f := newFixture(t)
 	f.layout(f.image("amd64", gzipped, layersForTest(t)...))
 	target := f.write("oci")
-	before := contents(t, target)
-	d, err := openDir(strings.TrimPrefix(target, "oci:"))
+	d, err := openDir(strings.TrimPrefix(target, "oci:"), true)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
-	one := change{old: "oci-layout", new: "blobs/sha256/new", content: strings.NewReader("x"), size: 1}
-	bad := change{old: indexFile, new: "no/such/folder", content: strings.NewReader("x"), size: 1, last: true}
-	if err := d.write(d.path, []change{one, bad}); err == nil {
-		t.Error("no error")
+	fix := newFixer(d, Options{Mode: Permitted})
+	if err := fix.read(place{kind: "oci", path: d.Path}); err != nil {
+		t.Fatal(err)
+	}
+	if err := fix.fixLayers(); err != nil {
+		t.Fatal(err)
+	}
+	changes := fix.documents()
+	if err := os.WriteFile(filepath.Join(d.Path, indexFile), []byte(`{"manifests":[]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := contents(t, target)
+	if err := fix.replace(d, changes); err == nil || !strings.Contains(err.Error(), "another program has replaced") {
+		t.Errorf("got %v, want the other program's change kept", err)
 	}
 	sameFiles(t, before, contents(t, target))
 }

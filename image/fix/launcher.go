@@ -10,11 +10,12 @@ import (
 
 	filefix "github.com/capwise/capwise/fix"
 	"github.com/capwise/capwise/image/tarwalk"
+	"github.com/capwise/capwise/internal/limit"
 	"github.com/capwise/capwise/launch"
 )
 
 // maxLaunchers bounds memory: that many programs of one layer get a launcher.
-const maxLaunchers = 64
+var maxLaunchers = int(limit.LayerLaunchers.Most)
 
 // maxName is NAME_MAX of Linux: how long the name of a file may be.
 const maxName = 255

@@ -9,13 +9,17 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	filefix "github.com/capwise/capwise/fix"
+	"github.com/capwise/capwise/internal/scratch"
 )
+
+// atOnce bounds the windows of decompressors, however many processors there are.
+const atOnce = 4
 
 // fixLayers scans all layers, and changes those that have to change. The topmost
 // begin: whether an entry is seen depends on the layers above, so that a layer is
 // changed while those below it are still being scanned.
 func (f *fixer) fixLayers() error {
-	busy := make(chan struct{}, runtime.GOMAXPROCS(0))
+	busy := make(chan struct{}, min(runtime.GOMAXPROCS(0), atOnce))
 	var g errgroup.Group
 	for _, l := range f.topDown() {
 		busy <- struct{}{} // in this order
@@ -261,12 +265,12 @@ func (f *fixer) checkFiles() error {
 // scratch returns a file that is gone when the fixer is closed. It has no name
 // from the beginning.
 func (f *fixer) scratch() (*os.File, error) {
-	file, err := os.CreateTemp("", "capwise-layer-")
+	file, err := scratch.File()
 	if err != nil {
 		return nil, err
 	}
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.closers = append(f.closers, file.Close)
-	f.mu.Unlock()
-	return file, os.Remove(file.Name())
+	return file, nil
 }

@@ -15,11 +15,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/capwise/capwise/image/internal/rawjson"
+	"github.com/capwise/capwise/image/internal/store"
+	"github.com/capwise/capwise/image/internal/wire"
 )
 
 // write writes the result where it is to go.
 func (f *fixer) write(to place, changes []change) error {
-	r, remote := f.store.(*registry)
+	r, remote := f.store.(registry)
 	switch {
 	case to.kind == kindRegistry:
 		return f.push(to, changes)
@@ -28,6 +30,9 @@ func (f *fixer) write(to place, changes []change) error {
 			return err
 		}
 		return r.write(to.path, changes)
+	}
+	if d, layout := f.store.(dir); layout && same(d.Path, to.path) {
+		return f.replace(d, changes)
 	}
 	return f.store.write(to.path, changes)
 }
@@ -47,10 +52,10 @@ func (f *fixer) checkOut(to place) error {
 
 // fetchAll fetches all that the index leads to, as far as the registry has it.
 func (f *fixer) fetchAll() error {
-	r := reach{f: f, blobs: map[string]bool{}, names: map[string]bool{}}
+	r := newReach(f)
 	r.document(f.index.raw)
 	for _, name := range slices.Sorted(maps.Keys(r.blobs)) {
-		if _, err := f.store.open(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if _, err := f.store.open(name, r.blobs[name]); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -75,27 +80,27 @@ func (f *fixer) push(to place, changes []change) error {
 		return err
 	}
 	p := pusher{f: f, repo: tag.Context(), changed: map[string]*change{}, done: map[string]bool{}}
-	if p.remote, err = remote.NewPusher(keychain()); err != nil {
+	if p.remote, err = remote.NewPusher(wire.Options(tag.Context().Registry)...); err != nil {
 		return err
 	}
 	for i, c := range changes {
 		p.changed[c.new] = &changes[i]
 	}
-	source, fetched := f.store.(*registry)
+	source, fetched := f.store.(registry)
 	if fetched {
-		p.from = source.ref
+		p.from = source.Source.Ref
 	}
 	top := f.index.children[0]
 	if err := p.below(top.doc.now); err != nil {
 		return err
 	}
-	if fetched && tag.Name() == source.ref.Name() {
-		now, err := source.puller.Head(context.Background(), tag)
+	if fetched && tag.Name() == source.Source.Ref.Name() {
+		now, err := source.Source.Head(tag)
 		if err != nil {
 			return err
 		}
-		if now.Digest.String() != source.root {
-			return fmt.Errorf("the tag has moved from %s to %s meanwhile, and is left there", source.root, now.Digest)
+		if now.Digest.String() != source.Top {
+			return fmt.Errorf("the tag has moved from %s to %s meanwhile, and is left there", source.Top, now.Digest)
 		}
 	}
 	return p.remote.Put(context.Background(), tag, manifest{top.doc.now, mediaType(top)})
@@ -147,7 +152,7 @@ func (p *pusher) below(raw []byte) error {
 // manifest puts one that an index refers to, after what it refers to itself.
 func (p *pusher) manifest(d *rawjson.Value) error {
 	digest := d.Get("digest").Text()
-	doc, err := p.document(digest)
+	doc, err := p.document(digest, d.Get("size").Int())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // a platform that was not there before
 	}
@@ -162,17 +167,17 @@ func (p *pusher) manifest(d *rawjson.Value) error {
 }
 
 // document returns the document that now has the digest.
-func (p *pusher) document(digest string) (*document, error) {
+func (p *pusher) document(digest string, size int64) (*document, error) {
 	for _, doc := range p.f.docs {
 		if doc.nowDigest == digest {
 			return doc, nil
 		}
 	}
-	name, err := blobName(digest)
+	name, err := store.BlobName(digest)
 	if err != nil {
 		return nil, err
 	}
-	return p.f.document(name, digest)
+	return p.f.document(name, digest, size)
 }
 
 // blob puts one if the registry does not have it, and can't take it from another
@@ -185,22 +190,22 @@ func (p *pusher) blob(d *rawjson.Value) error {
 	p.done[digest.String()] = true
 	b := blob{digest: digest, size: d.Get("size").Int(), mediaType: d.Get("mediaType").Text(), open: p.open}
 	var layer v1.Layer = b
-	if name, err := blobName(digest.String()); err == nil && p.changed[name] == nil && p.from != nil {
+	if name, err := store.BlobName(digest.String()); err == nil && p.changed[name] == nil && p.from != nil {
 		layer = &remote.MountableLayer{Layer: b, Reference: p.from}
 	}
 	return p.remote.Upload(context.Background(), p.repo, layer)
 }
 
 // open returns the content of a blob, new or old.
-func (p *pusher) open(digest string) (io.Reader, error) {
-	name, err := blobName(digest)
+func (p *pusher) open(digest string, size int64) (io.Reader, error) {
+	name, err := store.BlobName(digest)
 	if err != nil {
 		return nil, err
 	}
 	if c := p.changed[name]; c != nil {
 		return io.NewSectionReader(c.content, 0, c.size), nil
 	}
-	f, err := p.f.store.open(name)
+	f, err := p.f.store.open(name, size)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +217,7 @@ type blob struct {
 	digest    v1.Hash
 	size      int64
 	mediaType string
-	open      func(digest string) (io.Reader, error)
+	open      func(digest string, size int64) (io.Reader, error)
 }
 
 var _ v1.Layer = blob{}
@@ -225,8 +230,11 @@ func (b blob) DiffID() (v1.Hash, error) { return v1.Hash{}, errors.ErrUnsupporte
 
 // Compressed returns the blob as it is.
 func (b blob) Compressed() (io.ReadCloser, error) {
-	r, err := b.open(b.digest.String())
-	return io.NopCloser(r), err
+	r, err := b.open(b.digest.String(), b.size)
+	if err != nil {
+		return nil, err
+	}
+	return io.NopCloser(r), nil
 }
 
 // Uncompressed is not asked for.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/capwise/capwise/image/internal/rawjson"
+	"github.com/capwise/capwise/image/internal/store"
+	"github.com/capwise/capwise/internal/limit"
 )
 
 // read finds the images of the target.
@@ -27,7 +29,7 @@ func (f *fixer) read(from place) error {
 // readIndex reads the index of an OCI layout. An archive of a newer Docker has
 // one, too.
 func (f *fixer) readIndex(from place) error {
-	index, err := f.document(indexFile, "")
+	index, err := f.document(indexFile, "", store.AnySize)
 	if errors.Is(err, fs.ErrNotExist) && f.docker != nil {
 		return nil
 	}
@@ -37,9 +39,8 @@ func (f *fixer) readIndex(from place) error {
 	f.index = index
 	var seen []string
 	for i, d := range index.value.Get("manifests").List() {
-		tag := d.Get("annotations").Get(refName).Text()
-		if from.tag != "" && tag != from.tag && !strings.HasSuffix(tag, ":"+from.tag) {
-			seen = append(seen, tag)
+		if !f.hasTag(d) {
+			seen = append(seen, d.Get("annotations").Get(refName).Text())
 			continue
 		}
 		child, err := f.readDescriptor(d, 0)
@@ -54,22 +55,29 @@ func (f *fixer) readIndex(from place) error {
 	return nil
 }
 
-// refName is the annotation that holds the tag in an OCI layout.
-const refName = "org.opencontainers.image.ref.name"
+// hasTag reports whether an entry of the index is one of those asked for.
+func (f *fixer) hasTag(d *rawjson.Value) bool {
+	tag := d.Get("annotations").Get(refName).Text()
+	return f.tag == "" || tag == f.tag || strings.HasSuffix(tag, ":"+f.tag)
+}
 
-// maxNesting bounds indexes in indexes.
-const maxNesting = 8
+// refName is the annotation that holds the tag in an OCI layout.
+const refName = store.RefName
 
 func (f *fixer) readDescriptor(d *rawjson.Value, depth int) (*descriptor, error) {
 	digest := d.Get("digest").Text()
-	name, err := blobName(digest)
+	name, err := store.BlobName(digest)
 	if err != nil {
 		return nil, err
 	}
-	if depth > maxNesting {
-		return nil, fmt.Errorf("%s: indexes nested deeper than %d", digest, maxNesting)
+	if err := limit.Nesting.Within(digest, int64(depth)); err != nil {
+		return nil, err
 	}
-	doc, err := f.document(name, digest)
+	size := d.Get("size").Int()
+	if size < 0 {
+		return nil, fmt.Errorf("%s: its descriptor says no size", digest)
+	}
+	doc, err := f.document(name, digest, size)
 	if errors.Is(err, fs.ErrNotExist) && depth > 0 {
 		// A layout may hold some platforms of an index only.
 		f.warn("%s: the manifest is not there; left as it is", digest)
@@ -77,9 +85,6 @@ func (f *fixer) readDescriptor(d *rawjson.Value, depth int) (*descriptor, error)
 	}
 	if err != nil {
 		return nil, err
-	}
-	if size := d.Get("size").Int(); size != int64(len(doc.raw)) {
-		return nil, fmt.Errorf("%s: has %d bytes, and not those that are said", digest, len(doc.raw))
 	}
 	out := &descriptor{value: d, doc: doc}
 	if doc.children != nil || doc.image != nil {
@@ -98,18 +103,12 @@ func (f *fixer) readDescriptor(d *rawjson.Value, depth int) (*descriptor, error)
 	return out, nil
 }
 
-// isLayer reports whether a media type is that of a file system layer.
-func isLayer(mediaType string) bool {
-	return (strings.HasPrefix(mediaType, "application/vnd.oci.image.layer.") || strings.HasPrefix(mediaType, "application/vnd.docker.image.rootfs.")) &&
-		strings.Contains(mediaType, ".tar")
-}
-
 // readManifest reads the layers of an image's manifest. What is no image, such as
 // a signature or an attestation, has layers of other types.
 func (f *fixer) readManifest(doc *document) error {
 	layers := doc.value.Get("layers").List()
 	for _, l := range layers {
-		if !isLayer(l.Get("mediaType").Text()) {
+		if !store.IsLayer(l.Get("mediaType").Text()) {
 			return nil
 		}
 		if strings.HasSuffix(l.Get("mediaType").Text(), "+encrypted") {
@@ -117,25 +116,26 @@ func (f *fixer) readManifest(doc *document) error {
 			return nil
 		}
 	}
-	config := doc.value.Get("config").Get("digest").Text()
+	about := doc.value.Get("config")
+	config := about.Get("digest").Text()
 	if len(layers) == 0 || config == "" {
 		return nil
 	}
-	name, err := blobName(config)
+	name, err := store.BlobName(config)
 	if err != nil {
 		return err
 	}
 	img := &image{}
-	if img.config, err = f.document(name, config); err != nil {
+	if img.config, err = f.document(name, config, about.Get("size").Int()); err != nil {
 		return err
 	}
 	for i, l := range layers {
 		digest := l.Get("digest").Text()
-		name, err := blobName(digest)
+		name, err := store.BlobName(digest)
 		if err != nil {
 			return err
 		}
-		if err := f.addLayer(img, name, digest, i); err != nil {
+		if err := f.addLayer(img, name, digest, l.Get("size").Int(), i); err != nil {
 			return fmt.Errorf("layer %d: %w", i+1, err)
 		}
 	}
@@ -148,7 +148,7 @@ func (f *fixer) addImage(doc *document, img *image) error {
 	}
 	doc.image = img
 	f.images = append(f.images, img)
-	return nil
+	return limit.Images.Check(int64(len(f.images)))
 }
 
 // diffIDs are the digests that the configuration gives for the layers' archives.
@@ -157,14 +157,17 @@ func (i *image) diffIDs() []*rawjson.Value {
 }
 
 // addLayer adds layer i of an image.
-func (f *fixer) addLayer(img *image, name, digest string, i int) error {
-	file, err := f.store.open(name)
+func (f *fixer) addLayer(img *image, name, digest string, size int64, i int) error {
+	if err := limit.Layers.Check(int64(i + 1)); err != nil {
+		return err
+	}
+	file, err := f.store.open(name, size)
 	if err != nil {
 		return err
 	}
 	l := f.layers[file.name]
 	if l == nil {
-		l = &layer{blob: file, diffIDs: map[string]bool{}, scanned: make(chan struct{})}
+		l = &layer{blob: file, meter: f.meter, diffIDs: map[string]bool{}, scanned: make(chan struct{})}
 		f.layers[file.name] = l
 	}
 	if strings.HasPrefix(digest, "sha256:") {

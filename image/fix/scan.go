@@ -15,12 +15,15 @@ import (
 
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/image/gzpatch"
+	"github.com/capwise/capwise/image/internal/meter"
 	"github.com/capwise/capwise/image/tarwalk"
+	"github.com/capwise/capwise/internal/limit"
 )
 
 // layer is one layer, which several images may have.
 type layer struct {
 	blob   *file
+	meter  *meter.Meter
 	digest string // of the blob, as an OCI descriptor gives it, or ""
 	// diffIDs are what configurations give as the digest of its archive. They are
 	// one, if nothing is wrong.
@@ -90,13 +93,6 @@ type nameInfo struct {
 
 func (i nameInfo) dir() bool { return i.mode&0o170000 == 0o040000 }
 
-// Bounds of memory: no layer that anyone has comes near.
-const (
-	maxEntries = 4 << 20
-	maxKept    = 32 << 20 // bytes of headers of entries with capabilities, or hard links
-	maxContent = 4 << 30  // bytes of such entries on disk, where they have to be looked at
-)
-
 // Whiteouts of the OCI image specification, "Layer".
 const (
 	whiteout = ".wh."
@@ -118,12 +114,8 @@ func detect(r io.ReaderAt) (compression, error) {
 	return plain, nil
 }
 
-// maxWindow bounds the memory of decompressing zstd: the window that the
-// specification wants decoders to have, and then some.
-const maxWindow = 128 << 20
-
 func newZstd(r io.Reader) (*zstd.Decoder, error) {
-	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(uint64(limit.Window.Most)))
 }
 
 // scratchFile makes a file that is gone afterwards.
@@ -136,18 +128,24 @@ func (l *layer) scan(keep scratchFile) error {
 	if l.compression, err = detect(l.blob); err != nil {
 		return err
 	}
+	l.meter.Packed(l.blob.Size())
 	switch l.compression {
 	case gzipped:
 		r := gzpatch.NewReader(l.blob, l.blob.Size())
-		err = l.walk(r, keep)
-		l.index = r.Index()
+		err = l.walk(l.meter.Reader(r), keep)
+		if slices.ContainsFunc(l.capable, func(c *capable) bool { return c.has }) {
+			l.index = r.Index() // of the others nothing changes
+		}
 	case zstded:
 		var r *zstd.Decoder
 		if r, err = newZstd(io.NewSectionReader(l.blob, 0, l.blob.Size())); err != nil {
 			return err
 		}
 		defer r.Close()
-		err = l.walk(r, keep)
+		err = l.walk(l.meter.Reader(r), keep)
+		if errors.Is(err, zstd.ErrWindowSizeExceeded) {
+			err = &limit.Error{Limit: limit.Window}
+		}
 	default:
 		err = l.walk(io.NewSectionReader(l.blob, 0, l.blob.Size()), keep)
 	}
@@ -160,7 +158,6 @@ func (l *layer) scan(keep scratchFile) error {
 func (l *layer) walk(r io.Reader, keep scratchFile) error {
 	l.names = names{maphash.MakeSeed(), map[uint64]nameInfo{}, map[uint64]bool{}, map[uint64]bool{}}
 	w := tarwalk.New(r)
-	kept := 0
 	for ordinal := 0; ; ordinal++ {
 		e, err := w.Next()
 		if errors.Is(err, io.EOF) {
@@ -172,8 +169,8 @@ func (l *layer) walk(r io.Reader, keep scratchFile) error {
 		if e.Global() {
 			continue
 		}
-		if ordinal == maxEntries {
-			return fmt.Errorf("more than %d entries", maxEntries)
+		if err := l.meter.Entry(); err != nil {
+			return err
 		}
 		name := path.Clean("/" + e.Name)
 		l.names.add(name, e, ordinal)
@@ -183,12 +180,15 @@ func (l *layer) walk(r io.Reader, keep scratchFile) error {
 		}
 		if err := c.read(); err != nil {
 			l.warnings = append(l.warnings, fmt.Sprintf("%s: %v; left as it is", name, err))
+			if err := l.meter.Keep(len(l.warnings[len(l.warnings)-1])); err != nil {
+				return err
+			}
 		}
 		if !c.has && c.target == "" {
 			continue
 		}
-		if kept += len(e.Raw); kept > maxKept {
-			return fmt.Errorf("more than %d bytes of headers with capabilities", maxKept)
+		if err := l.meter.Keep(len(e.Raw) + len(name)); err != nil {
+			return err
 		}
 		l.capable = append(l.capable, c)
 		if keep != nil && c.has && c.regular() {
@@ -205,8 +205,8 @@ func (l *layer) keep(c *capable, content io.Reader, scratch scratchFile) error {
 		c.content = io.NewSectionReader(l.blob, c.entry.DataOffset(), c.entry.Size)
 		return nil
 	}
-	if c.entry.Size > maxContent-l.kept {
-		return fmt.Errorf("more than %d bytes of programs with capabilities", int64(maxContent))
+	if err := l.meter.Content(c.entry.Size); err != nil {
+		return err
 	}
 	if l.contents == nil {
 		var err error
@@ -254,13 +254,27 @@ func (n *names) hides(name string) bool {
 	if _, there := n.entries[h]; there || n.whiteouts[h] {
 		return true
 	}
-	for name != "/" {
-		name = path.Dir(name)
-		h := n.hash(name)
-		info, there := n.entries[h]
-		if n.whiteouts[h] || n.opaques[h] || there && !info.dir() {
+	if name != "/" && n.closes(n.hash("/")) {
+		return true
+	}
+	// From above, so that no part of the name is hashed twice.
+	var above maphash.Hash
+	above.SetSeed(n.seed)
+	for {
+		end := strings.IndexByte(name[1:], '/') + 1
+		if end == 0 {
+			return false
+		}
+		_, _ = above.WriteString(name[:end]) // never fails
+		if n.closes(above.Sum64()) {
 			return true
 		}
+		name = name[end:]
 	}
-	return false
+}
+
+// closes reports whether a layer hides all that layers below have at a path.
+func (n *names) closes(h uint64) bool {
+	info, there := n.entries[h]
+	return n.whiteouts[h] || n.opaques[h] || there && !info.dir()
 }

@@ -1,18 +1,21 @@
 package fix
 
 import (
+	"errors"
+	"io/fs"
 	"maps"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/capwise/capwise/image/internal/rawjson"
+	"github.com/capwise/capwise/image/internal/store"
 )
 
 // keepReachable finds out which old files something still refers to: another tag,
 // or an image that is not changed.
 func (f *fixer) keepReachable(changes []change) {
-	r := reach{f: f, blobs: map[string]bool{}, names: map[string]bool{}}
+	r := newReach(f)
 	if f.index != nil {
 		r.document(f.index.now)
 	}
@@ -27,15 +30,28 @@ func (f *fixer) keepReachable(changes []change) {
 		}
 	}
 	for i, c := range changes {
-		changes[i].keep = c.new != c.old && (r.blobs[c.old] || r.names[c.old])
+		changes[i].keep = c.new != c.old && r.keeps(c.old)
 	}
 }
 
 // reach follows descriptors.
 type reach struct {
 	f     *fixer
-	blobs map[string]bool
+	blobs map[string]int64 // the sizes that descriptors say
 	names map[string]bool
+	// unread is why something could not be followed; then anything may be
+	// referred to.
+	unread error
+}
+
+func newReach(f *fixer) *reach {
+	return &reach{f: f, blobs: map[string]int64{}, names: map[string]bool{}}
+}
+
+// keeps reports whether something refers to the file, or may.
+func (r *reach) keeps(name string) bool {
+	_, is := r.blobs[name]
+	return is || r.names[name] || r.unread != nil
 }
 
 func (r *reach) name(name string) {
@@ -45,7 +61,8 @@ func (r *reach) name(name string) {
 func (r *reach) document(raw []byte) {
 	v, err := rawjson.Parse(raw)
 	if err != nil {
-		return // not one that refers to anything
+		r.unread = err
+		return
 	}
 	for _, list := range []string{"layers", "blobs"} {
 		for _, d := range v.Get(list).List() {
@@ -62,24 +79,39 @@ func (r *reach) document(raw []byte) {
 
 // blob notes what a descriptor refers to. It returns its name the first time.
 func (r *reach) blob(d *rawjson.Value) string {
-	name, err := blobName(d.Get("digest").Text())
-	if err != nil || r.blobs[name] {
+	name, err := store.BlobName(d.Get("digest").Text())
+	if err != nil {
 		return ""
 	}
-	r.blobs[name] = true
+	if _, seen := r.blobs[name]; seen {
+		return ""
+	}
+	r.blobs[name] = d.Get("size").Int()
 	return name
 }
 
 func (r *reach) follow(name string) {
-	for _, doc := range r.f.docs {
-		if now, err := blobName(doc.nowDigest); err == nil && now == name {
-			r.document(doc.now)
-			return
+	if doc := r.f.now(name); doc != nil {
+		r.document(doc.now)
+		return
+	}
+	doc, err := r.f.document(name, "", r.blobs[name])
+	switch {
+	case err == nil:
+		r.document(doc.raw)
+	case !errors.Is(err, fs.ErrNotExist):
+		r.unread = err
+	}
+}
+
+// now returns the document that a file's new name is of, or nil.
+func (f *fixer) now(name string) *document {
+	for _, doc := range f.docs {
+		if is, err := store.BlobName(doc.nowDigest); err == nil && is == name {
+			return doc
 		}
 	}
-	if doc, err := r.f.document(name, ""); err == nil {
-		r.document(doc.raw)
-	}
+	return nil
 }
 
 // findStale names what was made for manifests that now have another digest:
@@ -94,7 +126,7 @@ func (f *fixer) findStale() {
 	if len(gone) > 0 {
 		f.staleIn(f.index, gone, map[*document]bool{})
 	}
-	r, ok := f.store.(*registry)
+	r, ok := f.store.(registry)
 	for _, old := range slices.Sorted(maps.Keys(gone)) {
 		if !ok {
 			break
@@ -126,11 +158,11 @@ func (f *fixer) staleIn(doc *document, gone map[string]string, seen map[*documen
 		if subject := annotations.Get("vnd.docker.reference.digest").Text(); gone[subject] != "" {
 			f.warn("%s %s is about %s, which is replaced by %s", annotations.Get("vnd.docker.reference.type").Text(), digest, subject, gone[subject])
 		}
-		name, err := blobName(digest)
+		name, err := store.BlobName(digest)
 		if err != nil {
 			continue
 		}
-		child, err := f.document(name, "")
+		child, err := f.document(name, "", store.AnySize)
 		if err != nil {
 			continue // it is not there, or is no document
 		}

@@ -10,12 +10,17 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/capwise/capwise/image/internal/store"
+	"github.com/capwise/capwise/internal/plainfile"
+	"github.com/capwise/capwise/internal/scratch"
 )
 
-// store is the files that an image consists of.
-type store interface {
-	// open returns a file. Its name may be a link to the file's own.
-	open(name string) (*file, error)
+// writable is the files that an image consists of.
+type writable interface {
+	// open returns a file. Its name may be a link to the file's own. A size that is
+	// not negative is what it must have.
+	open(name string, size int64) (*file, error)
 	// write makes the changes, in a copy at path or in place if that is the
 	// store's own. What is at path is the old or the new at any time.
 	write(path string, changes []change) error
@@ -27,6 +32,14 @@ type file struct {
 	*io.SectionReader
 }
 
+// fileOf returns a file as the store gives it.
+func fileOf(f *store.File, err error) (*file, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &file{f.Name, f.SectionReader}, nil
+}
+
 // change is a file that is replaced, or stands beside the old one.
 type change struct {
 	old, new string
@@ -35,76 +48,46 @@ type change struct {
 	content  io.ReaderAt
 	size     int64
 	keep     bool // the old file, too
-	there    bool // the new file was there before
 	last     bool // to be written after all others
 }
 
 // dir is an OCI layout in a folder.
-type dir struct {
-	path  string
-	root  *os.Root
-	files []*os.File
-}
+type dir struct{ *store.Dir }
 
-const indexFile = "index.json"
+const indexFile = store.IndexFile
 
-func openDir(path string) (*dir, error) {
-	root, err := os.OpenRoot(path)
+// openDir opens a layout, and locks it: against all others if it is to change.
+func openDir(path string, change bool) (dir, error) {
+	d, err := store.OpenDir(path)
 	if err != nil {
-		return nil, err
+		return dir{}, err
 	}
-	return &dir{path: path, root: root}, nil
+	if err := d.Lock(change); err != nil {
+		return dir{}, errors.Join(err, d.Close())
+	}
+	if change {
+		for _, folder := range []string{"", "blobs/sha256", "blobs/sha512"} {
+			scratch.Sweep(filepath.Join(path, folder), scratch.Left)
+		}
+	}
+	return dir{d}, nil
 }
 
-func (d *dir) open(name string) (*file, error) {
-	f, err := d.root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	d.files = append(d.files, f)
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s: not a regular file", name)
-	}
-	return &file{name, io.NewSectionReader(f, 0, info.Size())}, nil
-}
+func (d dir) open(name string, size int64) (*file, error) { return fileOf(d.Open(name, size)) }
 
-// Close implements [io.Closer].
-func (d *dir) Close() error {
-	for _, f := range d.files {
-		_ = f.Close() // opened for reading
-	}
-	return d.root.Close()
-}
-
-func (d *dir) write(path string, changes []change) error {
-	if same(d.path, path) {
-		return d.replace(changes)
-	}
-	parent, base := filepath.Split(filepath.Clean(path))
-	tmp, err := os.MkdirTemp(orHere(parent), "."+base+".capwise-")
+func (d dir) write(path string, changes []change) (err error) {
+	tmp, err := scratch.FolderBeside(path)
 	if err != nil {
 		return unwritten(path, err)
 	}
-	defer func() { _ = os.RemoveAll(tmp) }() // it is gone if all went well
-	if err := d.copyTo(tmp, changes); err != nil {
+	defer func() { err = errors.Join(err, tmp.Remove()) }() // it is gone if all went well
+	if err := d.copyTo(tmp.Name(), changes); err != nil {
 		return err
 	}
-	if err := os.Rename(tmp, path); err != nil {
+	if err := tmp.MoveTo(path); err != nil {
 		return unwritten(path, err)
 	}
 	return nil
-}
-
-// orHere returns the folder, which [filepath.Split] leaves empty for the current.
-func orHere(dir string) string {
-	if dir == "" {
-		return "."
-	}
-	return dir
 }
 
 // same reports whether two paths are one file or folder.
@@ -117,49 +100,12 @@ func same(a, b string) bool {
 	return err == nil && os.SameFile(x, y)
 }
 
-// replace makes the changes in place. New blobs don't disturb; the layout is
-// another once its index is.
-func (d *dir) replace(changes []change) error {
-	for i := range changes {
-		_, err := d.root.Stat(changes[i].new)
-		changes[i].there = err == nil
-	}
-	for _, last := range []bool{false, true} {
-		for i, c := range changes {
-			if c.last != last {
-				continue
-			}
-			if err := writeFile(filepath.Join(d.path, c.new), filepath.Join(d.path, c.old), c); err != nil {
-				d.remove(changes[:i])
-				return err
-			}
-		}
-	}
-	for _, c := range changes {
-		if !c.keep && c.old != c.new {
-			if err := d.root.Remove(c.old); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// remove takes new blobs away again, of changes that could not be made to the end.
-func (d *dir) remove(changes []change) {
-	for _, c := range changes {
-		if c.new != c.old && !c.there {
-			_ = d.root.Remove(c.new) // there is an error already
-		}
-	}
-}
-
 // copyTo writes a copy with the changes into an empty folder, files at the same
 // time: the new ones are awaited until they are on disk.
-func (d *dir) copyTo(to string, changes []change) error {
+func (d dir) copyTo(to string, changes []change) error {
 	var g errgroup.Group
 	g.SetLimit(4)
-	err := fs.WalkDir(d.root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
+	err := fs.WalkDir(d.Root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -185,13 +131,13 @@ func (d *dir) copyTo(to string, changes []change) error {
 		return errors.Join(err, g.Wait())
 	}
 	for _, c := range changes {
-		g.Go(func() error { return writeFile(filepath.Join(to, c.new), filepath.Join(d.path, c.old), c) })
+		g.Go(func() error { return writeFile(filepath.Join(to, c.new), filepath.Join(d.Path, c.old), c) })
 	}
 	return g.Wait()
 }
 
-func (d *dir) copyFile(name, to string, mode fs.FileMode) error {
-	from, err := d.root.Open(name)
+func (d dir) copyFile(name, to string, mode fs.FileMode) error {
+	from, err := plainfile.OpenIn(d.Root, name)
 	if err != nil {
 		return err
 	}
@@ -210,41 +156,37 @@ func writeFile(path, like string, c change) error {
 	return replaceFile(path, like, func(w *os.File) error {
 		_, err := io.Copy(w, io.NewSectionReader(c.content, 0, c.size))
 		return err
-	})
+	}, unchecked)
 }
 
-// replaceFile lets write write a file beside path and moves it there.
-func replaceFile(path, like string, write func(*os.File) error) (err error) {
+// replaceFile lets write write a file beside path and moves it there, if check
+// says that it may. Then the undos are of the past.
+func replaceFile(path, like string, write func(*os.File) error, check func() error, undos ...*scratch.Undo) (err error) {
 	mode := fs.FileMode(0o644)
 	if info, err := os.Stat(like); err == nil {
 		mode = info.Mode().Perm()
 	}
-	parent, base := filepath.Split(path)
-	tmp, err := os.CreateTemp(orHere(parent), "."+base+".capwise-")
+	tmp, err := scratch.Beside(path)
 	if err != nil {
 		return unwritten(path, err)
 	}
-	defer func() {
-		if err != nil {
-			_ = tmp.Close()
-			_ = os.Remove(tmp.Name())
-		}
-	}()
-	if err := write(tmp); err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, tmp.Remove()) }() // it is gone if all went well
 	// On disk before it has the name: a crash of the machine must not leave the
 	// name with half of the content.
-	for _, step := range []func() error{func() error { return tmp.Chmod(mode) }, tmp.Sync, tmp.Close} {
+	for _, step := range []func() error{
+		func() error { return write(tmp.File) }, func() error { return tmp.Chmod(mode) }, tmp.Sync, check,
+	} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	if err := os.Rename(tmp.Name(), path); err != nil {
+	if err := tmp.MoveTo(path, undos...); err != nil {
 		return unwritten(path, err)
 	}
 	return nil
 }
+
+func unchecked() error { return nil }
 
 // unwritten says that there can't be a result at path, without the name of the
 // temporary file that was to become it.

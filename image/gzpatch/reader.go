@@ -34,7 +34,7 @@ type Index struct {
 // so that there are never more than maxCheckpoints.
 const (
 	checkpointSpacing = 2 << 20
-	maxCheckpoints    = 128
+	maxCheckpoints    = 32
 )
 
 // Reader reads the content of a gzip stream, checks its CRC-32 and lengths, and

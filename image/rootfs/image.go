@@ -1,16 +1,16 @@
 package rootfs
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/capwise/capwise/image/internal/meter"
+	"github.com/capwise/capwise/image/internal/rawjson"
+	"github.com/capwise/capwise/internal/limit"
 	"github.com/capwise/capwise/scenario"
 )
 
@@ -19,51 +19,90 @@ type Image struct {
 	// Config is what the image says about its program.
 	Config scenario.ImageConfig
 	name   string
-	tree   tree
+	tree   *tree
+	spool  *spool
 }
 
 var _ scenario.Files = (*Image)(nil)
 
 // New reads the layers of an image. The name is for messages.
-func New(img v1.Image, name string) (*Image, error) { return read(img, name, false) }
+func New(img v1.Image, name string) (*Image, error) {
+	raw, err := img.RawConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config, err := rawjson.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	blobs, err := img.Layers()
+	if err != nil {
+		return nil, err
+	}
+	var layers []layer
+	for _, l := range blobs {
+		layers = append(layers, opened{l})
+	}
+	return read(programOf(config.Get("config")), layers, name, false)
+}
 
-// read is New; keep says that the contents of files with the attribute are kept.
-func read(img v1.Image, name string, keep bool) (*Image, error) {
-	config, err := img.ConfigFile()
+// opened is a layer of an image that is open already.
+type opened struct{ v1.Layer }
+
+func (o opened) open() (io.ReadCloser, int64, error) {
+	size, err := o.Size()
 	if err != nil {
+		return nil, 0, err
+	}
+	blob, err := o.Compressed()
+	return struct{ io.ReadCloser }{blob}, size, err
+}
+
+// read reads layers; keep says that the contents of files with the attribute are
+// kept.
+func read(config scenario.ImageConfig, layers []layer, name string, keep bool) (*Image, error) {
+	if err := limit.Layers.Check(int64(len(layers))); err != nil {
 		return nil, err
 	}
-	layers, err := img.Layers()
+	out := &Image{Config: config, name: name, tree: newTree(), spool: &spool{}}
+	r := &reader{meter: &meter.Meter{Listed: limit.Entries}, keep: keep, spool: out.spool}
+	err := inOrder(layers, r.read, func(layer int, i *item) error {
+		out.tree.layer = int32(layer) + 1
+		return out.tree.add(i)
+	})
 	if err != nil {
-		return nil, err
-	}
-	out := &Image{Config: programOf(config.Config), name: name, tree: tree{}}
-	files, err := readLayers(layers, keep)
-	for i := 0; err == nil && i < len(files); i++ {
-		if err = out.tree.add(files[i]); err != nil {
-			err = fmt.Errorf("layer %d of %d: %w", i+1, len(layers), err)
-		}
-	}
-	if err != nil {
-		for _, f := range files {
-			err = errors.Join(err, (&Image{tree: f.files}).Close())
-		}
+		_ = out.Close() // there is an error already
 		return nil, err
 	}
 	return out, nil
 }
 
-func programOf(c v1.Config) scenario.ImageConfig {
-	out := scenario.ImageConfig{User: c.User, Entrypoint: c.Entrypoint, Cmd: c.Cmd, WorkDir: c.WorkingDir}
-	for _, v := range c.Env {
-		if p, ok := strings.CutPrefix(v, "PATH="); ok {
+// programOf reads the member config of an image's configuration.
+func programOf(c *rawjson.Value) scenario.ImageConfig {
+	out := scenario.ImageConfig{
+		User: c.Get("User").Text(), WorkDir: c.Get("WorkingDir").Text(),
+		Entrypoint: texts(c.Get("Entrypoint")), Cmd: texts(c.Get("Cmd")),
+	}
+	for _, v := range c.Get("Env").List() {
+		if p, ok := strings.CutPrefix(v.Text(), "PATH="); ok {
 			out.Path = p
 		}
 	}
-	for port := range c.ExposedPorts {
-		out.Exposed = append(out.Exposed, port)
+	if ports := c.Get("ExposedPorts"); ports != nil {
+		for _, m := range ports.Members {
+			out.Exposed = append(out.Exposed, m.Key)
+		}
 	}
 	slices.Sort(out.Exposed)
+	return out
+}
+
+// texts returns the texts in a list; nil where there is none.
+func texts(v *rawjson.Value) []string {
+	var out []string
+	for _, e := range v.List() {
+		out = append(out, e.Text())
+	}
 	return out
 }
 
@@ -75,89 +114,57 @@ func (i *Image) String() string { return "image " + i.name }
 
 // Stat implements [scenario.Files].
 func (i *Image) Stat(name string) (scenario.FileInfo, error) {
-	at, e, err := i.tree.resolve(name)
+	at, number, err := i.tree.resolve(name)
 	if err != nil {
 		return scenario.FileInfo{}, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
-	return scenario.FileInfo{Path: at, Mode: e.mode, File: scenario.FileOf(e.mode, e.uid, e.gid, e.caps)}, nil
+	n := i.tree.nodes.at(number)
+	return scenario.FileInfo{Path: at, Mode: n.mode, File: scenario.FileOf(n.mode, n.uid, n.gid, i.tree.extra.at(n.extra).caps)}, nil
 }
 
 // Head implements [scenario.Files]. It knows the beginning of scripts and of the
 // files of users and groups; of others, the first bytes.
 func (i *Image) Head(name string, n int) ([]byte, error) {
-	_, e, err := i.tree.resolve(name)
+	_, number, err := i.tree.resolve(name)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 	}
-	return e.head[:min(n, len(e.head))], nil
+	node := i.tree.nodes.at(number)
+	head := i.tree.extra.at(node.extra).head
+	if head.size == 0 {
+		return node.magic[:min(n, int(node.magicLen))], nil
+	}
+	out := make([]byte, min(int64(n), head.size))
+	_, err = io.ReadFull(i.spool.section(head), out)
+	return out, err
 }
 
 // Capable returns the files that carry the attribute security.capability, by
 // path, with its raw bytes.
 func (i *Image) Capable() map[string][]byte {
 	out := map[string][]byte{}
-	for name, e := range i.tree {
-		if e.caps != nil {
-			out[name] = e.caps
+	for number := range i.tree.nodes.size {
+		n := i.tree.nodes.at(number)
+		if caps := i.tree.extra.at(n.extra).caps; caps != nil && !n.gone {
+			out[i.tree.path(number)] = caps
 		}
 	}
 	return out
 }
 
 // Content returns the content of a file with the attribute, of an image that
-// [OpenAll] has opened; nil otherwise.
+// [Each] has opened; nil otherwise. That of a sparse file is not kept, and empty.
 func (i *Image) Content(name string) io.ReaderAt {
-	if _, e, err := i.tree.resolve(name); err == nil && e.content != nil {
-		return e.content
+	_, number, err := i.tree.resolve(name)
+	if err != nil {
+		return nil
 	}
-	return nil
+	x := i.tree.extra.at(i.tree.nodes.at(number).extra)
+	if x.caps == nil {
+		return nil
+	}
+	return i.spool.section(x.content)
 }
 
 // Close gives the contents back.
-func (i *Image) Close() error {
-	var errs []error
-	for _, e := range i.tree {
-		if e.content != nil {
-			errs = append(errs, e.content.Close())
-			e.content = nil // a hard link has the same
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// spool copies to a file that has no name any more.
-func spool(r io.Reader) (_ *os.File, err error) {
-	f, err := os.CreateTemp("", "capwise-file-")
-	if err != nil {
-		return nil, err
-	}
-	err = os.Remove(f.Name())
-	if err == nil {
-		_, err = io.Copy(f, r)
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
-}
-
-// resolve follows symbolic links to a file.
-func (t tree) resolve(name string) (string, *entry, error) {
-	at, err := scenario.FollowLinks(name, func(name string) (string, error) {
-		switch e := t[name]; {
-		case e == nil:
-			return "", fs.ErrNotExist
-		case e.mode&fs.ModeSymlink != 0:
-			return e.link, nil
-		default:
-			return "", nil
-		}
-	})
-	if err != nil {
-		return "", nil, err
-	}
-	if at == "/" {
-		return at, &entry{mode: fs.ModeDir | 0o755}, nil
-	}
-	return at, t[at], nil
-}
+func (i *Image) Close() error { return i.spool.close() }

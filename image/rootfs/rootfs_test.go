@@ -221,14 +221,15 @@ func TestPlatforms(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, reference := range []string{"oci:" + dir, "registry:" + name} {
-		images, err := rootfs.OpenAll(reference)
-		if err != nil || len(images) != 2 {
-			t.Fatalf("%s: %d images, %v; want 2", reference, len(images), err)
-		}
-		for i, arch := range []string{"amd64", "arm64"} {
-			img := images[i]
+		archs := []string{"amd64", "arm64"}
+		err := rootfs.Each(reference, func(img *rootfs.Image) error {
+			if len(archs) == 0 {
+				t.Fatalf("%s is one too many", img.Name())
+			}
+			arch := archs[0]
+			archs = archs[1:]
 			if want := reference + " linux/" + arch; img.Name() != want {
-				t.Errorf("image %d is called %q, want %q", i, img.Name(), want)
+				t.Errorf("the image is called %q, want %q", img.Name(), want)
 			}
 			if c := img.Capable(); len(c) != 2 || string(c["/bin/hard"]) != effective {
 				t.Errorf("%s: capable are %v", img.Name(), c)
@@ -243,9 +244,10 @@ func TestPlatforms(t *testing.T) {
 			if img.Content("/nothing") != nil {
 				t.Error("a file that is not there has a content")
 			}
-			if err := img.Close(); err != nil {
-				t.Error(err)
-			}
+			return nil
+		})
+		if err != nil || len(archs) > 0 {
+			t.Fatalf("%s: %v, and not seen are %q", reference, err, archs)
 		}
 	}
 	if _, err := rootfs.Open("registry:" + name + "2"); err == nil || !strings.Contains(err.Error(), "MANIFEST_UNKNOWN") {

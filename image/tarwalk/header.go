@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/capwise/capwise/internal/limit"
 )
 
 // Types of entries that matter here.
@@ -29,6 +32,7 @@ const (
 	modeAt      = 100
 	uidAt       = 108
 	uidEnd      = 116
+	gidEnd      = 124
 	sizeAt      = 124
 	sumAt       = 148
 	sumEnd      = 156
@@ -48,7 +52,8 @@ const (
 type header struct {
 	kind       byte
 	size       int64
-	mode, uid  int64
+	mode       int64
+	uid, gid   int64
 	name, link string
 	gnu        bool
 }
@@ -68,6 +73,9 @@ func parseHeader(b []byte) (header, error) {
 	}
 	if h.uid, err = number(b[uidAt:uidEnd]); err != nil {
 		return header{}, fmt.Errorf("%w: %q: wrong owner %q", ErrFormat, h.name, b[uidAt:uidEnd])
+	}
+	if h.gid, err = number(b[uidEnd:gidEnd]); err != nil {
+		return header{}, fmt.Errorf("%w: %q: wrong group %q", ErrFormat, h.name, b[uidEnd:gidEnd])
 	}
 	switch magic := string(b[magicAt : magicAt+8]); {
 	case magic == "ustar  \x00":
@@ -142,7 +150,7 @@ func cut(b []byte) string {
 // finish takes what the extended headers say over the main one.
 func (e *Entry) finish(h header) error {
 	e.Type, e.Size, e.Name, e.Linkname = h.kind, h.size, h.name, h.link
-	e.Mode, e.UID = h.mode, h.uid
+	e.Mode, e.UID, e.GID = h.mode, h.uid, h.gid
 	var name, link string
 	for _, s := range e.extension {
 		data := e.Raw[s.begin+blockSize : s.begin+blockSize+s.data]
@@ -169,6 +177,13 @@ func (e *Entry) finish(h header) error {
 	}
 	if link != "" {
 		e.Linkname = link
+	}
+	err := limit.Name.Check(int64(max(len(e.Name), len(e.Linkname))))
+	if err == nil {
+		err = limit.Folders.Check(int64(max(strings.Count(e.Name, "/"), strings.Count(e.Linkname, "/"))))
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %.60q...: %w", ErrFormat, e.Name, err)
 	}
 	switch {
 	case e.Type == typeOldReg && strings.HasSuffix(e.Name, "/"):
@@ -200,6 +215,12 @@ func (e *Entry) take(r Record) error {
 			return fmt.Errorf("%w: %q: wrong owner %q in a PAX record", ErrFormat, e.Name, value)
 		}
 		e.UID = n
+	case "gid":
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%w: %q: wrong group %q in a PAX record", ErrFormat, e.Name, value)
+		}
+		e.GID = n
 	case "size":
 		n, err := strconv.ParseInt(value, 10, 64)
 		if err != nil || n < 0 || n > math.MaxInt64-blockSize {
@@ -213,6 +234,12 @@ func (e *Entry) take(r Record) error {
 // Global reports whether the entry is a PAX header for all that follow, and no
 // file.
 func (e *Entry) Global() bool { return e.Type == typeGlobal }
+
+// Sparse reports whether the entry's content is not that of its file, but a part
+// of it with a list of places.
+func (e *Entry) Sparse() bool {
+	return e.Type == typeSparse || slices.ContainsFunc(e.Records, func(r Record) bool { return strings.HasPrefix(r.Key, "GNU.sparse.") })
+}
 
 // setSum writes the checksum of a header block, in the form that all writers
 // use.

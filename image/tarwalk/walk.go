@@ -13,13 +13,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/capwise/capwise/internal/limit"
 )
 
 const blockSize = 512
 
 // maxHeaders bounds all headers of one entry. archive/tar refuses extended
 // headers of more than 1 MiB, too.
-const maxHeaders = 1 << 20
+var maxHeaders = limit.Headers.Most
 
 // ErrFormat is what an error wraps when the archive is at fault, and not the
 // reading of it.
@@ -39,8 +41,9 @@ type Entry struct {
 	Type byte
 	// Size is how many bytes of content follow the headers; padding comes on top.
 	Size int64
-	// Mode is the permission bits, with set-id and sticky bits; UID is the owner.
-	Mode, UID int64
+	// Mode is the permission bits, with set-id and sticky bits; UID and GID are the
+	// owner.
+	Mode, UID, GID int64
 
 	header    int       // where in Raw the main header begins
 	extension []section // extended headers
@@ -152,7 +155,7 @@ func (w *Walker) headerBlock(e *Entry, begin int) (bool, error) {
 	case typePAX, typeLongName, typeLongLink:
 		s := section{begin: begin, data: int(h.size), kind: h.kind}
 		if h.size > maxHeaders {
-			return false, fmt.Errorf("%w: an extended header of %d bytes, more than %d", ErrFormat, h.size, maxHeaders)
+			return false, fmt.Errorf("%w: an extended header of %d bytes: %w", ErrFormat, h.size, limit.Headers.Check(h.size))
 		}
 		if err := w.more(e, int(padded(h.size))); err != nil {
 			return false, err
@@ -200,8 +203,8 @@ func (w *Walker) block(e *Entry) error {
 // more reads n bytes of headers.
 func (w *Walker) more(e *Entry, n int) error {
 	begin := len(e.Raw)
-	if begin+n > maxHeaders {
-		return fmt.Errorf("%w: headers of more than %d bytes", ErrFormat, maxHeaders)
+	if err := limit.Headers.Check(int64(begin + n)); err != nil {
+		return fmt.Errorf("%w: %w", ErrFormat, err)
 	}
 	// In pieces, so that a length alone makes nobody ask for memory.
 	for len(e.Raw) < begin+n {

@@ -136,10 +136,10 @@ func TestListens(t *testing.T) {
 		"docker run -p8080:80 c":                          "tcp :80",
 		"docker run --publish=127.0.0.1:8080:80/TCP c":    "tcp :80",
 		"docker run -p [::1]:53:53/udp -p 53:53 c":        "udp :53 tcp :53",
-		"docker run -p 8080-8082:80-82 c":                 "tcp :80 tcp :81 tcp :82",
-		"docker run -p 10000-20000:10000-20000/udp c":     "udp :10000",
+		"docker run -p 8080-8082:80-82 c":                 "ports 80-82/tcp",
+		"docker run -p 10000-20000:10000-20000/udp c":     "ports 10000-20000/udp",
 		"docker run -p 80:80 -p 8080:80 --expose 443 c":   "tcp :80 tcp :443",
-		"docker run --expose 53/udp --expose 9000-9001 c": "udp :53 tcp :9000 tcp :9001",
+		"docker run --expose 53/udp --expose 9000-9001 c": "udp :53 ports 9000-9001/tcp",
 		"docker run -p 127.0.0.1::80 -p 9:9/sctp c":       "tcp :80",
 	} {
 		var got []string

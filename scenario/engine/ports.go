@@ -2,15 +2,10 @@ package engine
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/capwise/capwise/scenario"
 )
-
-// expanded is how many ports of a range are listed one by one. What binds the
-// lowest port binds the others too, so of a longer range that one is enough.
-const expanded = 16
 
 // Published returns what the program is expected to bind inside when a port is
 // published as text says: [[IP:]HOST_PORT:]CONTAINER_PORT[/PROTOCOL], where a
@@ -40,7 +35,8 @@ func Exposed(text, from string) ([]scenario.Listen, error) {
 	return Published(text, from)
 }
 
-// ports returns the ports of a range such as "80" or "8000-8010".
+// ports returns the ports of a range such as "80" or "8000-8010". What nobody
+// judges, sctp, is none.
 func ports(text, protocol, from string) ([]scenario.Listen, error) {
 	network := strings.ToLower(protocol)
 	switch network {
@@ -50,36 +46,9 @@ func ports(text, protocol, from string) ([]scenario.Listen, error) {
 	default:
 		return nil, fmt.Errorf("unknown protocol %q", protocol)
 	}
-	low, high, isRange := strings.Cut(text, "-")
-	first, err := portNumber(low)
+	first, last, err := scenario.ParsePorts(text)
 	if err != nil {
 		return nil, err
 	}
-	last := first
-	if isRange {
-		if last, err = portNumber(high); err != nil {
-			return nil, err
-		}
-	}
-	if last < first {
-		return nil, fmt.Errorf("range %s ends before it begins", text)
-	}
-	if last-first >= expanded {
-		last, from = first, from+" (the lowest of its range)"
-	}
-	var listens []scenario.Listen
-	for port := first; port <= last; port++ {
-		listens = append(listens, scenario.Listen{
-			Network: network, Address: ":" + strconv.Itoa(port), Port: port, From: from,
-		})
-	}
-	return listens, nil
-}
-
-func portNumber(text string) (int, error) {
-	n, err := strconv.ParseUint(text, 10, 16)
-	if err != nil {
-		return 0, fmt.Errorf("%q is not a port number", text)
-	}
-	return int(n), nil
+	return []scenario.Listen{scenario.NewListen(network, first, last, from)}, nil
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/internal/plainfile"
 	"github.com/capwise/capwise/internal/sys"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
@@ -95,11 +96,10 @@ func (f Files) Head(name string, n int) (_ []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// Not a FIFO, which would keep the caller waiting.
 	if info, err := os.Lstat(outside); err != nil || !info.Mode().IsRegular() {
 		return nil, err
 	}
-	file, err := os.Open(outside)
+	file, err := plainfile.Open(outside)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, nil // may be executable all the same, and is no script then
 	}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/capwise/capwise/internal/limit"
+	"github.com/capwise/capwise/internal/plainfile"
 	"github.com/capwise/capwise/scenario"
 )
 
@@ -170,7 +172,7 @@ func find(name string, search []string) (File, error) {
 	for _, n := range []string{name, template(name)} {
 		for _, folder := range search {
 			file := filepath.Join(folder, n)
-			text, err := os.ReadFile(file)
+			text, err := readFile(file)
 			if err == nil {
 				return File{Name: file, Text: string(text)}, nil
 			}
@@ -180,6 +182,14 @@ func find(name string, search []string) (File, error) {
 		}
 	}
 	return File{}, fmt.Errorf("unit %s in %s: %w", name, strings.Join(search, ", "), fs.ErrNotExist)
+}
+
+// readFile reads a unit or a drop-in. One that is masked leads to /dev/null.
+func readFile(name string) ([]byte, error) {
+	if real, err := filepath.EvalSymlinks(name); err == nil && real == os.DevNull {
+		return nil, nil
+	}
+	return plainfile.Read(name, limit.Unit)
 }
 
 // template returns the name of the unit that an instance comes from.
@@ -206,7 +216,7 @@ func dropIns(name string, search []string) ([]File, error) {
 	}
 	var files []File
 	for _, path := range byName {
-		text, err := os.ReadFile(path)
+		text, err := readFile(path)
 		if err != nil {
 			return nil, err
 		}

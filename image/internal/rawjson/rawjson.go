@@ -10,6 +10,10 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/capwise/capwise/internal/limit"
 )
 
 // Value is a value and where in the text it stands.
@@ -30,11 +34,9 @@ type Member struct {
 	Value *Value
 }
 
-// maxDepth is more than any document of an image has.
-const maxDepth = 64
-
 // Parse reads a text that holds one value. It refuses objects with two members
-// of one name, since readers differ in which they take.
+// of one name, since readers differ in which they take; names that differ in
+// case are one to many of them.
 func Parse(text []byte) (*Value, error) {
 	p := parser{text: text, d: json.NewDecoder(bytes.NewReader(text))}
 	p.d.UseNumber()
@@ -49,9 +51,17 @@ func Parse(text []byte) (*Value, error) {
 }
 
 type parser struct {
-	text []byte
-	d    *json.Decoder
+	text   []byte
+	d      *json.Decoder
+	values int64
+	// exact says that the names of the next object mean nothing to a reader but
+	// themselves.
+	exact bool
 }
+
+// exactNames are the members whose value every reader takes as a table of names
+// of the user's own, such as labels. "Name" and "name" are two there.
+var exactNames = map[string]bool{"Labels": true, "annotations": true, "Volumes": true, "ExposedPorts": true}
 
 // next returns the next token and where it begins.
 func (p *parser) next() (json.Token, int, error) {
@@ -70,14 +80,18 @@ func (p *parser) next() (json.Token, int, error) {
 }
 
 func (p *parser) value(depth int) (*Value, error) {
-	if depth > maxDepth {
-		return nil, fmt.Errorf("byte %d: nested deeper than %d", p.d.InputOffset(), maxDepth)
+	p.values++
+	if err := errors.Join(limit.Depth.Check(int64(depth)), limit.Values.Check(p.values)); err != nil {
+		return nil, fmt.Errorf("byte %d: %w", p.d.InputOffset(), err)
 	}
 	t, at, err := p.next()
 	if err != nil {
 		return nil, err
 	}
 	v := &Value{Start: at, token: t}
+	if t != json.Delim('{') {
+		p.exact = false
+	}
 	switch t {
 	case json.Delim('{'):
 		err = p.members(v, depth)
@@ -101,7 +115,12 @@ func (p *parser) value(depth int) (*Value, error) {
 }
 
 func (p *parser) members(v *Value, depth int) error {
-	seen := map[string]bool{}
+	seen := map[string]string{}
+	fold := foldRune
+	if p.exact {
+		fold = func(r rune) rune { return r }
+	}
+	p.exact = false
 	for p.d.More() {
 		t, at, err := p.next()
 		if err != nil {
@@ -111,10 +130,15 @@ func (p *parser) members(v *Value, depth int) error {
 		if !ok {
 			return fmt.Errorf("byte %d: want a name", at)
 		}
-		if seen[key] {
+		folded := strings.Map(fold, key)
+		switch other, twice := seen[folded]; {
+		case twice && other == key:
 			return fmt.Errorf("byte %d: two members %q", at, key)
+		case twice:
+			return fmt.Errorf("byte %d: members %q and %q, which are one to readers that do not look at case", at, other, key)
 		}
-		seen[key] = true
+		seen[folded] = key
+		p.exact = exactNames[key]
 		value, err := p.value(depth + 1)
 		if err != nil {
 			return err
@@ -122,6 +146,16 @@ func (p *parser) members(v *Value, depth int) error {
 		v.Members = append(v.Members, Member{Key: key, Start: at, Value: value})
 	}
 	return nil
+}
+
+// foldRune returns one rune for all that are equal but for case, as
+// [strings.EqualFold] and encoding/json have it: K, k and the Kelvin sign are one.
+func foldRune(r rune) rune {
+	least := r
+	for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
+		least = min(least, next)
+	}
+	return least
 }
 
 // Get returns a member of an object, or nil. It can be asked of nil.

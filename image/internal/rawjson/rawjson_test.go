@@ -2,6 +2,7 @@ package rawjson_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/capwise/capwise/image/internal/rawjson"
@@ -25,6 +26,25 @@ func TestEdits(t *testing.T) {
 	all := string(rawjson.Apply(text, v.Get("c").Remove(func(string) bool { return true })))
 	if !json.Valid([]byte(all)) {
 		t.Errorf("not JSON: %s", all)
+	}
+}
+
+// TestCase holds that members whose names readers take for one are refused
+// (S13), and the user's own are not.
+func TestCase(t *testing.T) {
+	for _, text := range []string{
+		`{"Layers":1,"layers":2}`, `[{"Config":"a","CONFIG":"b"}]`, "{\"blobs\":1,\"blob\u017f\":2}", "{\"k\":1,\"\u212a\":2}",
+		`{"digest":"a","dige\u017ft":"b"}`, `{"Labels":{"a":1,"a":2}}`, `{"LABELS":{"a":1,"A":2}}`, `{"Labels":[{"a":1,"A":2}]}`,
+		`{"Labels":{"x":{"a":1,"A":2}}}`,
+	} {
+		if _, err := rawjson.Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), "members") {
+			t.Errorf("%s: got %v, want two members refused", text, err)
+		}
+	}
+	for _, text := range []string{`{"Labels":{"Name":"a","name":"b"}}`, `{"a":{"annotations":{"x":"1","X":"2"}},"b":1}`} {
+		if _, err := rawjson.Parse([]byte(text)); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }
 

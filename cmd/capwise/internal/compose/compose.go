@@ -7,7 +7,6 @@ package compose
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -16,42 +15,79 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 	yaml "go.yaml.in/yaml/v3"
 
+	"github.com/capwise/capwise/internal/limit"
+	"github.com/capwise/capwise/internal/plainfile"
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/engine"
 )
 
-// Load reads compose files, of which each is merged into the one before, with
-// the services of the given profiles. The error names the file.
-func Load(files, profiles []string) ([]scenario.Start, error) {
+// Options say how compose files are read.
+type Options struct {
+	// Profiles are those whose services count, too.
+	Profiles []string
+	// Env is the variables of the caller that the files may have, NAME=VALUE. The
+	// caller's environment is not looked at: files of others would put what is in
+	// it into the answer.
+	Env []string
+}
+
+// Load reads compose files, of which each is merged into the one before. The
+// error names the file. Variables are those of the options, and of the file .env
+// beside the first.
+func (o Options) Load(files []string) ([]scenario.Start, error) {
+	names := strings.Join(files, ", ")
+	env := types.NewMapping(o.Env)
+	g := guard{project: filepath.Dir(files[0])}
+	if err := g.dotEnv(env); err != nil {
+		return nil, err
+	}
+	g.env = env.Clone()
+	for _, file := range files {
+		if err := g.file(file, true); err != nil {
+			return nil, err
+		}
+	}
+	var variables variables
 	options, err := cli.NewProjectOptions(files,
-		cli.WithName("capwise"), cli.WithOsEnv, cli.WithDotEnv, cli.WithProfiles(profiles),
-		cli.WithoutEnvironmentResolution, cli.WithResolvedPaths(false))
+		cli.WithName("capwise"), withEnv(env), cli.WithProfiles(o.Profiles),
+		cli.WithoutEnvironmentResolution, cli.WithResolvedPaths(false), cli.WithLoadOptions(variables.watch, keepRanges))
 	if err != nil {
 		return nil, err
 	}
 	project, err := options.LoadProject(context.Background())
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", strings.Join(files, ", "), err)
+		return nil, fmt.Errorf("%s: %w", names, err)
 	}
 	lines, err := serviceLines(files)
 	if err != nil {
 		return nil, err
 	}
+	note := variables.note()
 	var starts []scenario.Start
 	for _, name := range project.ServiceNames() {
 		service := project.Services[name]
 		s, err := read(&service)
 		if err != nil {
-			return nil, fmt.Errorf("%s: service %s: %w", strings.Join(files, ", "), name, err)
+			return nil, fmt.Errorf("%s: service %s: %w", names, name, err)
 		}
 		s.Where = lines[name]
 		s.Where.Path = "services." + name
+		if note != "" {
+			s.Note(note)
+		}
 		starts = append(starts, s)
 	}
 	if len(starts) == 0 {
-		return nil, fmt.Errorf("%s: no services, or none without a profile", strings.Join(files, ", "))
+		return nil, fmt.Errorf("%s: no services, or none without a profile", names)
 	}
 	return starts, nil
+}
+
+func withEnv(env types.Mapping) cli.ProjectOptionsFn {
+	return func(o *cli.ProjectOptions) error {
+		o.Environment = env
+		return nil
+	}
 }
 
 // read turns a service into a start.
@@ -109,7 +145,7 @@ func namespaces(s *scenario.Start, c *types.ServiceConfig) {
 // listens is ports and expose.
 func listens(s *scenario.Start, c *types.ServiceConfig) error {
 	for _, p := range c.Ports {
-		text := fmt.Sprintf("%d/%s", p.Target, p.Protocol)
+		text := targetOf(&p)
 		found, err := engine.Exposed(text, "ports: "+p.Published+":"+text)
 		if err != nil {
 			return err
@@ -135,7 +171,7 @@ func listens(s *scenario.Start, c *types.ServiceConfig) error {
 func serviceLines(files []string) (map[string]scenario.Where, error) {
 	lines := map[string]scenario.Where{}
 	for _, file := range files {
-		data, err := os.ReadFile(file)
+		data, err := plainfile.Read(file, limit.Compose)
 		if err != nil {
 			return nil, err
 		}

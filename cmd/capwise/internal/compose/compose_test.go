@@ -17,7 +17,7 @@ func load(t *testing.T, profiles []string, files ...string) map[string]scenario.
 	for i := range files {
 		files[i] = filepath.Join("testdata", files[i])
 	}
-	starts, err := compose.Load(files, profiles)
+	starts, err := compose.Options{Profiles: profiles}.Load(files)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestLoad(t *testing.T) {
 	}
 	proxy := starts["proxy"]
 	if proxy.Settings.Network != scenario.NetworkHost || proxy.Refused == nil || proxy.Refused.Cause != scenario.CauseSysctlHostNetwork ||
-		!slices.Equal(proxy.Request.Entrypoint, []string{"/entry", "--fast"}) || len(proxy.Notes) != 1 {
+		!slices.Equal(proxy.Request.Entrypoint, []string{"/entry", "--fast"}) || len(proxy.Notes) != 2 || !strings.Contains(proxy.Notes[1], "without a value here: TAG") {
 		t.Errorf("proxy: %+v", proxy)
 	}
 	if s := starts["sidecar"]; s.Settings.Network != scenario.NetworkJoined || !s.Request.Init || strings.Join(s.Request.Args, " ") != "run --port 80" {
@@ -94,7 +94,7 @@ func TestErrors(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		starts, err := compose.Load([]string{file}, nil)
+		starts, err := compose.Options{}.Load([]string{file})
 		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), "compose.yaml") {
 			t.Errorf("%s: got %+v, %v; want an error with %q", text, starts, err, says)
 		}
@@ -115,7 +115,7 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := compose.Load([]string{file}, nil); err != nil && err.Error() == "" {
+		if _, err := (compose.Options{}).Load([]string{file}); err != nil && err.Error() == "" {
 			t.Error("an error without a text")
 		}
 	})

@@ -58,10 +58,27 @@ type Answer struct {
 type Bind struct {
 	Network string `json:"network"`
 	Address string `json:"address"`
+	// Ports is set for a range.
+	Ports *Ports `json:"ports,omitempty"`
 	Answer
 	// Needs is what the bind needs: free, held, raise or fail.
 	Needs string `json:"needs"`
 	From  string `json:"from,omitempty"`
+
+	what string // address and network, for the text
+}
+
+// Ports is a range of ports, for which the answer is the same.
+type Ports struct {
+	First int `json:"first"`
+	Last  int `json:"last"`
+}
+
+func portsOf(l scenario.Listen) *Ports {
+	if l.Last == 0 {
+		return nil
+	}
+	return &Ports{l.Port, l.Last}
 }
 
 // Credentials is those of the program that listens.
@@ -125,8 +142,8 @@ func New(k law.Kernel, s *scenario.Start, policy diagnose.Policy) Start {
 		out.starts = "runs"
 	}
 	for i, b := range j.Binds {
-		l := s.Listens[i]
-		out.Binds = append(out.Binds, Bind{l.Network, l.Address, answer(b), string(b.Outcome), l.From})
+		l := j.Listens[i]
+		out.Binds = append(out.Binds, Bind{l.Network, l.Address, portsOf(l), answer(b), string(b.Outcome), l.From, l.String()})
 	}
 	if j.Exec.OK() {
 		out.Credentials, out.SideEffects = credentials(s, &j)
@@ -175,7 +192,7 @@ func trace(s *scenario.Start, j *diagnose.Judgement) []Rule {
 		add(s.Program.Chain[i].Path, o.Rules)
 	}
 	for i, b := range j.Binds {
-		add(s.Listens[i].String(), b.Rules)
+		add(j.Listens[i].String(), b.Rules)
 	}
 	return rules
 }

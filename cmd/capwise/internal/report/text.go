@@ -43,10 +43,10 @@ func (s *Start) text(b *strings.Builder, trace bool) {
 	}
 	for _, bind := range s.Binds {
 		if !bind.OK {
-			bind.text(b, bind.Network+" "+printable.Name(bind.Address))
+			bind.text(b, printable.Name(bind.what))
 			continue
 		}
-		fmt.Fprintf(b, "      %s %s: %s\n", bind.Network, printable.Name(bind.Address), needs[diagnose.Outcome(bind.Needs)])
+		fmt.Fprintf(b, "      %s: %s\n", printable.Name(bind.what), needs[diagnose.Outcome(bind.Needs)])
 	}
 	s.remedies(b)
 	s.tried(b)

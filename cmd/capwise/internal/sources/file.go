@@ -11,6 +11,9 @@ import (
 
 	"github.com/capwise/capwise/cmd/capwise/internal/compose"
 	"github.com/capwise/capwise/cmd/capwise/internal/kubernetes"
+	"github.com/capwise/capwise/internal/limit"
+	"github.com/capwise/capwise/internal/plainfile"
+	"github.com/capwise/capwise/internal/scratch"
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/hostfs"
 	"github.com/capwise/capwise/scenario/oci"
@@ -25,9 +28,6 @@ type Found struct {
 
 // stdinName is what standard input is called in answers and errors.
 const stdinName = "standard input"
-
-// most is how much is read of a file that describes starts.
-const most = 64 << 20
 
 // Files reads files whose kind it finds out; "-" is stdin. Compose files are
 // merged, as Compose does it; of another kind there is one.
@@ -61,21 +61,16 @@ func (o Options) Files(names []string, stdin io.Reader) ([]Found, error) {
 	}
 }
 
+// read reads a file, or standard input.
 func read(name string, stdin io.Reader) ([]byte, error) {
-	r := stdin
 	if name != "-" {
-		f, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = f.Close() }() // opened for reading
-		r = f
+		return plainfile.Read(name, limit.Source)
 	}
-	data, err := io.ReadAll(io.LimitReader(r, most+1))
-	if err == nil && len(data) > most {
-		err = fmt.Errorf("%s: more than %d MiB", name, most>>20)
+	data, err := limit.Source.ReadAll(stdin)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", stdinName, err)
 	}
-	return data, err
+	return data, nil
 }
 
 type kind int
@@ -119,18 +114,17 @@ func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
 		return nil, errors.New(name + ": no pod and nothing that makes pods in it")
 	}
 	var out []Found
+	var all []*scenario.Start
 	for i := range manifest.Containers {
 		c := &manifest.Containers[i]
 		c.Notes = append(c.Notes, manifest.Notes...)
 		if o.Policy != nil {
 			o.Policy.Admit(c)
 		}
-		if err := o.Resolve(&c.Start); err != nil {
-			return nil, err
-		}
+		all = append(all, &c.Start)
 		out = append(out, Found{&c.Start, c})
 	}
-	return out, nil
+	return out, o.resolveAll(all)
 }
 
 // unit reads a service, with its drop-ins unless it came on standard input.
@@ -151,7 +145,7 @@ func (o Options) unit(data []byte, path string) ([]Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.resolveAll(starts)
+	return o.found(starts)
 }
 
 // bundle reads a config.json. Its root file system is found from the file's own
@@ -182,20 +176,20 @@ func (o Options) bundle(data []byte, path, name string) ([]Found, error) {
 }
 
 // compose reads compose files. The library opens them by itself, so what came
-// on standard input goes to a file.
+// through a pipe goes to a file.
 func (o Options) compose(data []byte, names []string) (_ []Found, err error) {
-	if names[0] == "-" {
-		var dir string
-		if dir, err = os.MkdirTemp("", "capwise-compose-"); err != nil {
+	if info, err := os.Stat(names[0]); names[0] == "-" || err == nil && !info.Mode().IsRegular() {
+		dir, err := scratch.Folder("compose")
+		if err != nil {
 			return nil, err
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-		names = append([]string{filepath.Join(dir, stdinName)}, names[1:]...)
+		defer func() { err = errors.Join(err, dir.Remove()) }()
+		names = append([]string{filepath.Join(dir.Name(), stdinName)}, names[1:]...)
 		if err := os.WriteFile(names[0], data, 0o600); err != nil {
 			return nil, err
 		}
 	}
-	starts, err := compose.Load(names, o.Profiles)
+	starts, err := compose.Options{Profiles: o.Profiles, Env: o.Env}.Load(names)
 	if err != nil {
 		return nil, err
 	}
@@ -204,17 +198,16 @@ func (o Options) compose(data []byte, names []string) (_ []Found, err error) {
 			return nil, err
 		}
 	}
-	return o.resolveAll(starts)
+	return o.found(starts)
 }
 
-// resolveAll looks up the programs of starts.
-func (o Options) resolveAll(starts []scenario.Start) ([]Found, error) {
+// found looks up the programs of starts.
+func (o Options) found(starts []scenario.Start) ([]Found, error) {
 	var out []Found
+	var all []*scenario.Start
 	for i := range starts {
-		if err := o.Resolve(&starts[i]); err != nil {
-			return nil, err
-		}
+		all = append(all, &starts[i])
 		out = append(out, Found{Start: &starts[i]})
 	}
-	return out, nil
+	return out, o.resolveAll(all)
 }

@@ -8,10 +8,10 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/policy"
-	"github.com/capwise/capwise/image/rootfs"
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/engine"
 	"github.com/capwise/capwise/scenario/hostfs"
@@ -31,6 +31,8 @@ type Options struct {
 	Policy *policy.Policy
 	// Profiles is those of compose files whose services count, too.
 	Profiles []string
+	// Env is the variables of the caller that compose files may have, NAME=VALUE.
+	Env []string
 	// Look says that images may be asked of the local engine.
 	Look bool
 }
@@ -97,43 +99,59 @@ func (o Options) Process(pid int) (Found, error) {
 
 // Resolve looks up the program of a start in its image or on this machine.
 func (o Options) Resolve(s *scenario.Start) error {
-	if o.Image != "" {
-		img, err := rootfs.Open(o.Image)
-		if err != nil {
+	return o.resolveAll([]*scenario.Start{s})
+}
+
+// resolveAll looks up the programs of starts, those of one image one after the
+// other: it is read once, however many starts it has.
+func (o Options) resolveAll(starts []*scenario.Start) error {
+	byImage := slices.Clone(starts)
+	slices.SortStableFunc(byImage, func(a, b *scenario.Start) int { return strings.Compare(o.imageOf(a), o.imageOf(b)) })
+	var images images
+	defer images.close()
+	for _, s := range byImage {
+		if err := o.resolve(s, &images); err != nil {
 			return err
 		}
-		scenario.Resolve(s, img, img.Config, o.Given)
-		return nil
 	}
-	if s.Request.Image == "" {
-		scenario.Resolve(s, hostfs.New("/"), scenario.ImageConfig{}, o.Given)
-		return nil
-	}
-	if engine := engineOf(s.Syntax); o.Look && engine != "" && o.Given.FileCaps == nil {
-		img, err := rootfs.Open(engine + ":" + s.Request.Image)
-		if err == nil {
-			askVersion(s)
-			scenario.Resolve(s, img, img.Config, o.Given)
-			return nil
-		}
-		s.Note(err.Error())
-	}
-	scenario.Resolve(s, nil, scenario.ImageConfig{}, o.Given)
 	return nil
 }
 
-// askVersion takes the version of the Docker at hand, which has the image, where
-// the user says none: what it leaves to a program depends on it.
-func askVersion(s *scenario.Start) {
-	r := &s.Settings.Runtime
-	if r.Name != scenario.Docker || r.Version != "" {
-		return
+// imageOf is the reference of the image of a start; "" where none is asked for.
+func (o Options) imageOf(s *scenario.Start) string {
+	switch engine := engineOf(s.Syntax); {
+	case o.Image != "":
+		return o.Image
+	case s.Request.Image != "" && o.Look && engine != "" && o.Given.FileCaps == nil:
+		return engine + ":" + s.Request.Image
 	}
-	out, err := exec.Command("docker", "version", "--format", "{{.Server.Version}}").Output()
-	if version := strings.TrimSpace(string(out)); err == nil && version != "" {
-		r.Version = version
-		s.Note(fmt.Sprintf("the Docker here is %s, and taken for the one that runs it; --runtime-version names another", version))
+	return ""
+}
+
+func (o Options) resolve(s *scenario.Start, images *images) error {
+	reference := o.imageOf(s)
+	if reference == "" {
+		var files scenario.Files
+		if s.Request.Image == "" {
+			files = hostfs.New("/")
+		}
+		scenario.Resolve(s, files, scenario.ImageConfig{}, o.Given)
+		return nil
 	}
+	img, err := images.open(reference)
+	if err != nil {
+		if o.Image != "" {
+			return err
+		}
+		s.Note(err.Error())
+		scenario.Resolve(s, nil, scenario.ImageConfig{}, o.Given)
+		return nil
+	}
+	if o.Image == "" {
+		images.askVersion(s)
+	}
+	scenario.Resolve(s, img, img.Config, o.Given)
+	return nil
 }
 
 // engineOf names the engine that holds the images of a source.
