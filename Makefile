@@ -1,7 +1,7 @@
 # The commands of this project. "make run" and "make test" do all of their
 # set-up themselves, on a Debian machine with Go.
 
-.PHONY: run build test test-servers test-kernel test-kernel-qemu lint bench images clean help
+.PHONY: run build test test-servers test-kernel test-kernel-qemu test-attack fuzz mutate lint bench images clean help
 
 help:
 	@echo 'make run      start Caddy with a page on http://localhost:8080'
@@ -11,6 +11,9 @@ help:
 	@echo 'make test-servers       servers of others, built by capwise build (an hour, 17 GB)'
 	@echo 'make test-kernel        the law against this kernel, every case (root; minutes)'
 	@echo 'make test-kernel-qemu   the law and the buffers of HTTP/3 on the kernel of Debian 12, in QEMU'
+	@echo 'make test-attack        attackers against capwise fix, and hostile input, at length (root; an hour)'
+	@echo 'make fuzz     every fuzzer for FUZZ_TIME (1m) each'
+	@echo 'make mutate   whether tests notice changes of what decides about privileges (hours)'
 	@echo 'make lint     formatting, linters, vulnerabilities'
 	@echo 'make bench    speed beside the peers (root)'
 	@echo 'make images   the images caddy, coredns and caddy-builder in dist/, without Docker and without root'
@@ -45,6 +48,15 @@ test-kernel:
 test-kernel-qemu:
 	@scripts/kernel-qemu.sh
 	@scripts/buffers-qemu.sh
+
+test-attack:
+	@scripts/test-attack.sh
+
+fuzz:
+	@scripts/fuzz.sh
+
+mutate:
+	@scripts/mutate.sh
 
 lint:
 	@scripts/lint.sh

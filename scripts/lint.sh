@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.."
 root=$PWD
 tools=$root/.cache/tools
 database=https://vuln.go.dev
-[ $# -gt 0 ] || set -- . caddy cmd/capwise coredns image test/e2e test/kernel test/peers
+[ $# -gt 0 ] || set -- . caddy cmd/capwise coredns image test/attack test/e2e test/kernel test/peers
 
 # workspace MODULE prints the file of a workspace that holds this module alone.
 # It stands for module.sh, whose -modfile the linters do not understand.

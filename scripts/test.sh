@@ -11,7 +11,17 @@ work=$root/.cache/test
 rm -rf "$work"
 mkdir -p "$work" bin
 
-say() { printf '\n== %s\n' "$*"; }
+# say begins a part, and notes when.
+say() {
+	printf '\n== %s\n' "$*"
+	echo "$SECONDS $*" >>"$work/parts"
+}
+
+# times prints how long each part took, the longest first.
+times() {
+	awk -v now="$SECONDS" 'NR > 1 { print begin "\t" name "\t" $1 } { begin = $1; name = substr($0, length($1) + 2) } END { print begin "\t" name "\t" now }' "$work/parts" |
+		awk -F'\t' '{ printf "%5d s  %s\n", $3 - $1, $2 }' | sort -rn | head -n 12
+}
 
 # summary is printed however the tests end.
 summary() {
@@ -20,6 +30,17 @@ summary() {
 		say "real runtimes"
 		cat "$work/e2e"
 	fi
+	if [ -s "$work/attacks" ]; then
+		say "attacks on capwise fix, the short form (make test-attack has the long one)"
+		cat "$work/attacks"
+	fi
+	if [ -s "$work/notes" ]; then
+		say "left out"
+		cat "$work/notes"
+	fi
+	took=$(times)
+	say "where the time went"
+	echo "$took"
 	say "all tests, in $((SECONDS / 60)) min $((SECONDS % 60)) s"
 	count() { cat "$work"/*.json 2>/dev/null | grep -c "\"Action\":\"$1\".*\"Test\":" || true; }
 	echo "$(count pass) passed, $(count fail) failed, $(count skip) skipped"
@@ -77,6 +98,8 @@ deploy/coredns/program.sh bin/coredns
 export CAPWISE_COREDNS=$root/bin/coredns
 bin/coredns -version
 
+gotest "attacks" test/attack CAPWISE_ATTACK_RESULTS="$work/attacks" -- -count=1 ./...
+
 # With the flags of program.sh, so that Caddy is not compiled a second time.
 gotest "caddy" caddy CGO_ENABLED=0 -- -count=1 -tags nobadger,nomysql,nopgx ./...
 gotest "coredns" coredns CGO_ENABLED=0 injected -- -count=1 -tags grpcnotrace ./...
@@ -90,7 +113,8 @@ own() {
 own || own # some fail where the machine is busy for 20 milliseconds
 
 say "lint"
-scripts/lint.sh
+scripts/lint.sh 2>&1 | tee "$work/lint"
+grep 'left out' "$work/lint" >"$work/notes" || true
 
 say "images"
 scripts/images.sh
