@@ -53,7 +53,11 @@ func (r *Report) WriteTable(w io.Writer) error {
 		if f.Warning != "" {
 			evidence += "; " + f.Warning
 		}
-		t.Row(string(f.Verdict), where, cmp.Or(f.Capabilities, "none"), printable.Line(evidence))
+		caps := cmp.Or(f.Capabilities, "none")
+		if f.Capabilities == "" && (f.Verdict == scan.Foreign || f.Verdict == scan.Malformed) {
+			caps = "?" // some that can't be read
+		}
+		t.Row(string(f.Verdict), where, caps, printable.Line(evidence))
 	}
 	for line := range strings.Lines(printable.Styled(t.String()) + "\n") {
 		if _, err := lipgloss.Fprintln(printable.Raw(w), strings.TrimRight(line, " \n")); err != nil {
