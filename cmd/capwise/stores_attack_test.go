@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -19,9 +20,9 @@ import (
 	"testing"
 	"time"
 
-	"io"
-
 	testregistry "github.com/google/go-containerregistry/pkg/registry"
+
+	"github.com/capwise/capwise/internal/limit"
 )
 
 // TestLayoutTogether runs fix on one layout from several processes at once, on
@@ -430,5 +431,34 @@ func TestSavedOnce(t *testing.T) {
 	asked, err := os.ReadFile(filepath.Join(dir, "asked"))
 	if err != nil || strings.Count(string(asked), "save") != 1 || strings.Count(string(asked), "version") != 1 {
 		t.Errorf("the engine was asked: %s, %v", asked, err)
+	}
+}
+
+// TestAsked holds how many images the engine is asked for: it is said of those
+// that it is not asked for.
+func TestAsked(t *testing.T) {
+	dir := t.TempDir()
+	image := strings.TrimPrefix(dockerOf(t, dir, append(rawEntry("bin/x", []byte("\x7fELF"), '0'), tarEnd...)), "docker-archive:")
+	bin := filepath.Join(dir, "bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script := fmt.Sprintf("#!/bin/sh\necho \"$*\" >>%s/asked\ncase $1 in save) cat %s;; *) echo 24.0.6;; esac\n", dir, image)
+	if err := os.WriteFile(filepath.Join(bin, "docker"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for i := range 105 {
+		fmt.Fprintf(&text, "  s%d: {image: 'x:%d'}\n", i, i)
+	}
+	cmd := command(t, "explain", "-f", putFile(t, filepath.Join(dir, "compose.yaml"), "services:\n"+text.String()))
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.Count(string(out), limit.Asked.Check(limit.Asked.Most+1).Error()) != 5 {
+		t.Errorf("%v: %.1000s", err, out)
+	}
+	asked, err := os.ReadFile(filepath.Join(dir, "asked"))
+	if err != nil || strings.Count(string(asked), "save") != int(limit.Asked.Most) {
+		t.Errorf("asked for %d images, %v", strings.Count(string(asked), "save"), err)
 	}
 }
