@@ -179,8 +179,7 @@ func (l *layer) walk(r io.Reader, keep scratchFile) error {
 			c.target = path.Clean("/" + e.Linkname)
 		}
 		if err := c.read(); err != nil {
-			l.warnings = append(l.warnings, fmt.Sprintf("%s: %v; left as it is", name, err))
-			if err := l.meter.Keep(len(l.warnings[len(l.warnings)-1])); err != nil {
+			if err := l.warn(fmt.Sprintf("%s: %v; left as it is", name, err)); err != nil {
 				return err
 			}
 		}
@@ -197,6 +196,12 @@ func (l *layer) walk(r io.Reader, keep scratchFile) error {
 			}
 		}
 	}
+}
+
+// warn keeps a warning.
+func (l *layer) warn(text string) error {
+	l.warnings = append(l.warnings, text)
+	return l.meter.Keep(len(text))
 }
 
 // keep keeps the content of an entry: where it is, or decompressed in a file.
