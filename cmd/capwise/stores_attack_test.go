@@ -306,28 +306,40 @@ func TestInterruptedInPlace(t *testing.T) {
 	}
 }
 
-// TestScanLayers reads an image of twelve layers from a registry: an answer that
-// was not closed for each made it wait for ever at the fourth (S8).
+// TestScanLayers reads images of many layers from a registry: an answer that was
+// not closed for each made it wait for ever at the fourth (S8). Twice as many
+// layers are twice as many requests.
 func TestScanLayers(t *testing.T) {
+	var requests atomic.Int64
 	handler := testregistry.New(testregistry.Logger(log.New(io.Discard, "", 0)))
-	server := httptest.NewServer(handler)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		handler.ServeHTTP(w, r)
+	}))
 	defer server.Close()
-	dir := t.TempDir()
-	l := &layoutWriter{t: t, dir: filepath.Join(dir, "layout")}
-	var archives [][]byte
-	for i := range 12 {
-		archives = append(archives, append(rawEntry(fmt.Sprintf("bin/%d", i), []byte("#!/bin/sh\n"), '0', capsRecord, effectiveCaps), tarEnd...))
-	}
-	l.image("a", archives...)
-	l.finish()
-	name := "registry:" + strings.TrimPrefix(server.URL, "http://") + "/a/b:v1"
-	if out, err := command(t, "fix", "--mode", "permitted", "oci:"+l.dir+":a", "-o", name).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	for _, args := range [][]string{{"scan", name}, {"explain", "--image", name, "--", "docker", "run", "x", "/bin/1"}, {"fix", "--dry-run", "--mode", "permitted", name}} {
-		r := runMeasured(t, 20*time.Second, args...)
-		if r.hung || r.code == 1 {
-			t.Errorf("%s: hangs %v, exit code %d, %s", args[0], r.hung, r.code, r.stderr)
+	asked := map[string]int64{}
+	for _, layers := range []int{12, 24} {
+		l := &layoutWriter{t: t, dir: filepath.Join(t.TempDir(), "layout")}
+		var archives [][]byte
+		for i := range layers {
+			archives = append(archives, append(rawEntry(fmt.Sprintf("bin/%d", i), []byte("#!/bin/sh\n"), '0', capsRecord, effectiveCaps), tarEnd...))
+		}
+		l.image("a", archives...)
+		l.finish()
+		name := fmt.Sprintf("registry:%s/a/b%d:v1", strings.TrimPrefix(server.URL, "http://"), layers)
+		if out, err := command(t, "fix", "--mode", "permitted", "oci:"+l.dir+":a", "-o", name).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for _, args := range [][]string{{"scan", name}, {"explain", "--image", name, "--", "docker", "run", "x", "/bin/1"}, {"fix", "--dry-run", "--mode", "permitted", name}} {
+			requests.Store(0)
+			r := runMeasured(t, 20*time.Second, args...)
+			if r.hung || r.code == 1 {
+				t.Errorf("%s: hangs %v, exit code %d, %s", args[0], r.hung, r.code, r.stderr)
+			}
+			if before := asked[args[0]]; before > 0 && requests.Load() > before*5/2 {
+				t.Errorf("%s: %d requests for 12 layers, %d for 24", args[0], before, requests.Load())
+			}
+			asked[args[0]] = requests.Load()
 		}
 	}
 }
