@@ -188,7 +188,7 @@ func sourceReaders() []doubled {
 			args = append(args, "x")
 			return func() error { _, err := engine.Caller{}.Parse(args); return err }
 		}},
-		{"oci: config.json", 30_000, func(t testing.TB, _ string, n int) func() error {
+		{"oci: config.json", 60_000, func(t testing.TB, _ string, n int) func() error {
 			var env []string
 			for i := range n {
 				env = append(env, fmt.Sprintf("V%d=x", i))
