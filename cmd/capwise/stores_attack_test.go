@@ -383,7 +383,7 @@ func TestForeignURLs(t *testing.T) {
 	put(host+"manifests/v1", raw)
 	name := "registry:" + strings.TrimPrefix(server.URL, "http://") + "/a/b:v1"
 	for _, verb := range [][]string{{"scan", name}, {"explain", "--image", name, "--", "docker", "run", "x"}, {"fix", "--dry-run", name}} {
-		if out, err := command(t, verb...).CombinedOutput(); err == nil || len(asked) > 0 {
+		if out, err := command(t, verb...).CombinedOutput(); err == nil || len(asked) > 0 || !strings.Contains(string(out), "urls, which are not fetched") {
 			t.Errorf("%s: %v, %s, and %d requests elsewhere", verb[0], err, out, len(asked))
 		}
 	}
