@@ -403,6 +403,14 @@ func documentAttacks() []attack {
 			l.finish()
 			return onImage("oci:" + l.dir)
 		}},
+		{name: "70 files with 1,000,000 bytes of headers each", limit: limit.FileHeaders.Name, says: above(limit.FileHeaders), commands: func(t *testing.T, dir string) [][]string {
+			one := rawEntry("x", nil, '0', "SCHILY.xattr.user.x", strings.Repeat("x", 1_000_000))
+			return onImage("docker-archive:" + putFile(t, filepath.Join(dir, "image.tar"), strings.Repeat(string(one), 70)+string(tarEnd)))
+		}},
+		{name: "2 MiB of headers of one entry", limit: limit.Headers.Name, says: above(limit.Headers), commands: func(t *testing.T, dir string) [][]string {
+			one := rawEntry("x", nil, '0', "SCHILY.xattr.user.x", strings.Repeat("x", 2<<20))
+			return onImage("docker-archive:" + putFile(t, filepath.Join(dir, "image.tar"), string(one)+string(tarEnd)))
+		}},
 		{name: "100,001 files in an archive", limit: limit.Files.Name, says: above(limit.Files), commands: func(t *testing.T, dir string) [][]string {
 			var b []byte
 			for i := range 100_001 {
@@ -466,10 +474,14 @@ func sourceAttacks() []attack {
 		}
 	}
 	return []attack{
-		{name: "all ports, twice, in 76 bytes of compose (S12)", limit: "ranges stay ranges", time: 200 * time.Millisecond,
-			commands: explain("compose.yaml", "services:\n  a:\n    image: x\n    ports: ['1-65535:1-65535','1-65535:1-65535/udp']\n")},
-		{name: "all ports in 200 services", limit: "ranges stay ranges", time: time.Second,
-			commands: explain("compose.yaml", "services:\n"+strings.Repeat("%", 0)+services(200, "{image: x, ports: ['1-65535:1-65535', '0-65535:0-65535/udp']}"))},
+		{
+			name: "all ports, twice, in 76 bytes of compose (S12)", limit: "ranges stay ranges", time: 200 * time.Millisecond,
+			commands: explain("compose.yaml", "services:\n  a:\n    image: x\n    ports: ['1-65535:1-65535','1-65535:1-65535/udp']\n"),
+		},
+		{
+			name: "all ports in 200 services", limit: "ranges stay ranges", time: time.Second,
+			commands: explain("compose.yaml", "services:\n"+strings.Repeat("%", 0)+services(200, "{image: x, ports: ['1-65535:1-65535', '0-65535:0-65535/udp']}")),
+		},
 		{name: "docker -p and --expose of all ports", limit: "ranges stay ranges", time: 200 * time.Millisecond, commands: func(*testing.T, string) [][]string {
 			return [][]string{{"explain", "--file-caps", "=", "--", "docker", "run", "-p", "1-65535:1-65535", "--expose", "1-65535/udp", "x"}}
 		}},
@@ -481,6 +493,22 @@ func sourceAttacks() []attack {
 			return [][]string{{"explain", "-f", filepath.Join(dir, "f0")}}
 		}},
 		{name: "an alias", limit: "linear", says: "", commands: explain("compose.yaml", "x-l: &x {a: '1'}\nservices:\n  a: {image: x, labels: *x}\n")},
+		{name: "a drop-in of 5 MiB", limit: limit.Unit.Name, says: above(limit.Unit), commands: func(t *testing.T, dir string) [][]string {
+			if err := os.Mkdir(filepath.Join(dir, "x.service.d"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			putFile(t, filepath.Join(dir, "x.service.d/a.conf"), "[Service]\n#"+strings.Repeat("x", 5<<20))
+			return [][]string{{"explain", "-f", putFile(t, filepath.Join(dir, "x.service"), "[Service]\nExecStart=/bin/x\n")}}
+		}},
+		{name: "a FIFO as drop-in", limit: "not opened", says: "want a regular file, not a FIFO", commands: func(t *testing.T, dir string) [][]string {
+			if err := os.Mkdir(filepath.Join(dir, "x.service.d"), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := syscall.Mkfifo(filepath.Join(dir, "x.service.d/a.conf"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			return [][]string{{"explain", "-f", putFile(t, filepath.Join(dir, "x.service"), "[Service]\nExecStart=/bin/x\n")}}
+		}},
 		{name: "a file of 65 MiB", limit: limit.Source.Name, says: above(limit.Source), commands: explain("unit.service", "[Service]\nExecStart=/bin/x\n#"+strings.Repeat("x", 65<<20))},
 	}
 }

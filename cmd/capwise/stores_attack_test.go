@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
@@ -19,9 +20,9 @@ import (
 	"testing"
 	"time"
 
-	"io"
-
 	testregistry "github.com/google/go-containerregistry/pkg/registry"
+
+	"github.com/capwise/capwise/internal/limit"
 )
 
 // TestLayoutTogether runs fix on one layout from several processes at once, on
@@ -305,28 +306,40 @@ func TestInterruptedInPlace(t *testing.T) {
 	}
 }
 
-// TestScanLayers reads an image of twelve layers from a registry: an answer that
-// was not closed for each made it wait for ever at the fourth (S8).
+// TestScanLayers reads images of many layers from a registry: an answer that was
+// not closed for each made it wait for ever at the fourth (S8). Twice as many
+// layers are twice as many requests.
 func TestScanLayers(t *testing.T) {
+	var requests atomic.Int64
 	handler := testregistry.New(testregistry.Logger(log.New(io.Discard, "", 0)))
-	server := httptest.NewServer(handler)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		handler.ServeHTTP(w, r)
+	}))
 	defer server.Close()
-	dir := t.TempDir()
-	l := &layoutWriter{t: t, dir: filepath.Join(dir, "layout")}
-	var archives [][]byte
-	for i := range 12 {
-		archives = append(archives, append(rawEntry(fmt.Sprintf("bin/%d", i), []byte("#!/bin/sh\n"), '0', capsRecord, effectiveCaps), tarEnd...))
-	}
-	l.image("a", archives...)
-	l.finish()
-	name := "registry:" + strings.TrimPrefix(server.URL, "http://") + "/a/b:v1"
-	if out, err := command(t, "fix", "--mode", "permitted", "oci:"+l.dir+":a", "-o", name).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	for _, args := range [][]string{{"scan", name}, {"explain", "--image", name, "--", "docker", "run", "x", "/bin/1"}, {"fix", "--dry-run", "--mode", "permitted", name}} {
-		r := runMeasured(t, 20*time.Second, args...)
-		if r.hung || r.code == 1 {
-			t.Errorf("%s: hangs %v, exit code %d, %s", args[0], r.hung, r.code, r.stderr)
+	asked := map[string]int64{}
+	for _, layers := range []int{12, 24} {
+		l := &layoutWriter{t: t, dir: filepath.Join(t.TempDir(), "layout")}
+		var archives [][]byte
+		for i := range layers {
+			archives = append(archives, append(rawEntry(fmt.Sprintf("bin/%d", i), []byte("#!/bin/sh\n"), '0', capsRecord, effectiveCaps), tarEnd...))
+		}
+		l.image("a", archives...)
+		l.finish()
+		name := fmt.Sprintf("registry:%s/a/b%d:v1", strings.TrimPrefix(server.URL, "http://"), layers)
+		if out, err := command(t, "fix", "--mode", "permitted", "oci:"+l.dir+":a", "-o", name).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		for _, args := range [][]string{{"scan", name}, {"explain", "--image", name, "--", "docker", "run", "x", "/bin/1"}, {"fix", "--dry-run", "--mode", "permitted", name}} {
+			requests.Store(0)
+			r := runMeasured(t, 20*time.Second, args...)
+			if r.hung || r.code == 1 {
+				t.Errorf("%s: hangs %v, exit code %d, %s", args[0], r.hung, r.code, r.stderr)
+			}
+			if before := asked[args[0]]; before > 0 && requests.Load() > before*5/2 {
+				t.Errorf("%s: %d requests for 12 layers, %d for 24", args[0], before, requests.Load())
+			}
+			asked[args[0]] = requests.Load()
 		}
 	}
 }
@@ -370,7 +383,7 @@ func TestForeignURLs(t *testing.T) {
 	put(host+"manifests/v1", raw)
 	name := "registry:" + strings.TrimPrefix(server.URL, "http://") + "/a/b:v1"
 	for _, verb := range [][]string{{"scan", name}, {"explain", "--image", name, "--", "docker", "run", "x"}, {"fix", "--dry-run", name}} {
-		if out, err := command(t, verb...).CombinedOutput(); err == nil || len(asked) > 0 {
+		if out, err := command(t, verb...).CombinedOutput(); err == nil || len(asked) > 0 || !strings.Contains(string(out), "urls, which are not fetched") {
 			t.Errorf("%s: %v, %s, and %d requests elsewhere", verb[0], err, out, len(asked))
 		}
 	}
@@ -430,5 +443,34 @@ func TestSavedOnce(t *testing.T) {
 	asked, err := os.ReadFile(filepath.Join(dir, "asked"))
 	if err != nil || strings.Count(string(asked), "save") != 1 || strings.Count(string(asked), "version") != 1 {
 		t.Errorf("the engine was asked: %s, %v", asked, err)
+	}
+}
+
+// TestAsked holds how many images the engine is asked for: it is said of those
+// that it is not asked for.
+func TestAsked(t *testing.T) {
+	dir := t.TempDir()
+	image := strings.TrimPrefix(dockerOf(t, dir, append(rawEntry("bin/x", []byte("\x7fELF"), '0'), tarEnd...)), "docker-archive:")
+	bin := filepath.Join(dir, "bin")
+	if err := os.Mkdir(bin, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	script := fmt.Sprintf("#!/bin/sh\necho \"$*\" >>%s/asked\ncase $1 in save) cat %s;; *) echo 24.0.6;; esac\n", dir, image)
+	if err := os.WriteFile(filepath.Join(bin, "docker"), []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	var text strings.Builder
+	for i := range 105 {
+		fmt.Fprintf(&text, "  s%d: {image: 'x:%d'}\n", i, i)
+	}
+	cmd := command(t, "explain", "-f", putFile(t, filepath.Join(dir, "compose.yaml"), "services:\n"+text.String()))
+	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	if err != nil || strings.Count(string(out), limit.Asked.Check(limit.Asked.Most+1).Error()) != 5 {
+		t.Errorf("%v: %.1000s", err, out)
+	}
+	asked, err := os.ReadFile(filepath.Join(dir, "asked"))
+	if err != nil || strings.Count(string(asked), "save") != int(limit.Asked.Most) {
+		t.Errorf("asked for %d images, %v", strings.Count(string(asked), "save"), err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
+	"errors"
+	"hash/maphash"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -13,6 +15,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/capwise/capwise/internal/limit"
 )
 
 // bomb returns a gzip layer of many gigabytes of zeros, behind an entry with =ep.
@@ -152,4 +156,43 @@ func FuzzLauncher(f *testing.F) {
 			t.Errorf("%d entries became %d, with %d launchers", len(old), len(now), launchers)
 		}
 	})
+}
+
+// TestLaunchers holds how many launchers there are in all, which stay in memory
+// until they are written.
+func TestLaunchers(t *testing.T) {
+	f := newFixer(nil, Options{Launcher: func(string) ([]byte, error) { return nil, nil }})
+	for range limit.Launchers.Most {
+		if _, err := f.options.Launcher("amd64"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var above *limit.Error
+	if _, err := f.options.Launcher("amd64"); !errors.As(err, &above) || above.Limit != limit.Launchers {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestHides holds that what is hidden is the same however it is found out, and that
+// no part of a name is hashed twice.
+func TestHides(t *testing.T) {
+	n := names{maphash.MakeSeed(), map[uint64]nameInfo{}, map[uint64]bool{}, map[uint64]bool{}}
+	n.opaques[n.hash("/o")] = true
+	n.whiteouts[n.hash("/w/x")] = true
+	n.entries[n.hash("/d")] = nameInfo{mode: 0o040755}
+	n.entries[n.hash("/f")] = nameInfo{mode: 0o100755}
+	long := "/" + strings.Repeat("l", 300) + "/m"
+	n.whiteouts[n.hash(long)] = true
+	for name, want := range map[string]bool{
+		"/o/a": true, "/o/a/b": true, "/w/x": true, "/w/x/y": true, "/w": false, "/w/y": false, "/d": true, "/d/a": false, "/f": true, "/f/a": true,
+		"/x": false, "/": false, long: true, long + "/a/b": true, long + "a": false, "/" + strings.Repeat("l", 300): false,
+	} {
+		if got := n.hides(name); got != want {
+			t.Errorf("%.40s: %v, want %v", name, got, want)
+		}
+	}
+	n.opaques[n.hash("/")] = true
+	if !n.hides("/x") || n.hides("/") {
+		t.Error("an opaque root")
+	}
 }

@@ -136,7 +136,7 @@ func (f *fixer) readManifest(doc *document) error {
 			return err
 		}
 		if err := f.addLayer(img, name, digest, l.Get("size").Int(), i); err != nil {
-			return fmt.Errorf("layer %d: %w", i+1, err)
+			return fmt.Errorf("layer %d: %w", i+1, store.Elsewhere(err, l))
 		}
 	}
 	return f.addImage(doc, img)

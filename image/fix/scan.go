@@ -169,20 +169,10 @@ func (l *layer) walk(r io.Reader, keep scratchFile) error {
 		if e.Global() {
 			continue
 		}
-		if err := l.meter.Entry(); err != nil {
-			return err
-		}
 		name := path.Clean("/" + e.Name)
-		l.names.add(name, e, ordinal)
-		c := &capable{entry: *e, path: name, ordinal: ordinal}
-		if e.Type == tarwalk.TypeLink {
-			c.target = path.Clean("/" + e.Linkname)
-		}
-		if err := c.read(); err != nil {
-			l.warnings = append(l.warnings, fmt.Sprintf("%s: %v; left as it is", name, err))
-			if err := l.meter.Keep(len(l.warnings[len(l.warnings)-1])); err != nil {
-				return err
-			}
+		c, err := l.entry(e, name, ordinal)
+		if err != nil {
+			return err
 		}
 		if !c.has && c.target == "" {
 			continue
@@ -197,6 +187,28 @@ func (l *layer) walk(r io.Reader, keep scratchFile) error {
 			}
 		}
 	}
+}
+
+// entry notes an entry, and returns what may have to change of it.
+func (l *layer) entry(e *tarwalk.Entry, name string, ordinal int) (*capable, error) {
+	if err := l.meter.Entry(); err != nil {
+		return nil, err
+	}
+	l.names.add(name, e, ordinal)
+	c := &capable{entry: *e, path: name, ordinal: ordinal}
+	if e.Type == tarwalk.TypeLink {
+		c.target = path.Clean("/" + e.Linkname)
+	}
+	if err := c.read(); err != nil {
+		return c, l.warn(fmt.Sprintf("%s: %v; left as it is", name, err))
+	}
+	return c, nil
+}
+
+// warn keeps a warning.
+func (l *layer) warn(text string) error {
+	l.warnings = append(l.warnings, text)
+	return l.meter.Keep(len(text))
 }
 
 // keep keeps the content of an entry: where it is, or decompressed in a file.

@@ -39,13 +39,21 @@ type reach struct {
 	f     *fixer
 	blobs map[string]int64 // the sizes that descriptors say
 	names map[string]bool
+	// now is the documents by the names that their files get.
+	now map[string]*document
 	// unread is why something could not be followed; then anything may be
 	// referred to.
 	unread error
 }
 
 func newReach(f *fixer) *reach {
-	return &reach{f: f, blobs: map[string]int64{}, names: map[string]bool{}}
+	r := &reach{f: f, blobs: map[string]int64{}, names: map[string]bool{}, now: map[string]*document{}}
+	for _, doc := range f.docs {
+		if name, err := store.BlobName(doc.nowDigest); err == nil {
+			r.now[name] = doc
+		}
+	}
+	return r
 }
 
 // keeps reports whether something refers to the file, or may.
@@ -91,7 +99,7 @@ func (r *reach) blob(d *rawjson.Value) string {
 }
 
 func (r *reach) follow(name string) {
-	if doc := r.f.now(name); doc != nil {
+	if doc := r.now[name]; doc != nil {
 		r.document(doc.now)
 		return
 	}
@@ -102,16 +110,6 @@ func (r *reach) follow(name string) {
 	case !errors.Is(err, fs.ErrNotExist):
 		r.unread = err
 	}
-}
-
-// now returns the document that a file's new name is of, or nil.
-func (f *fixer) now(name string) *document {
-	for _, doc := range f.docs {
-		if is, err := store.BlobName(doc.nowDigest); err == nil && is == name {
-			return doc
-		}
-	}
-	return nil
 }
 
 // findStale names what was made for manifests that now have another digest:

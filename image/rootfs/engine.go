@@ -45,6 +45,7 @@ func save(engine, name string, to io.Writer) error {
 	var stderr tail
 	cmd := exec.CommandContext(ctx, engine, args...)
 	cmd.Stderr = &stderr
+	cmd.WaitDelay = 5 * time.Second // for what it has started itself
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -61,7 +62,8 @@ func save(engine, name string, to io.Writer) error {
 	if err != nil {
 		cancel()
 	}
-	errWait := cmd.Wait()
+	errClose := out.Close() // who goes on writing is told so
+	errWait := errors.Join(errClose, cmd.Wait())
 	switch {
 	case ctx.Err() == context.DeadlineExceeded:
 		return fmt.Errorf("not done in %s", saveTime)

@@ -134,7 +134,7 @@ func (f *finder) inManifest(doc, platform *rawjson.Value) error {
 		if err != nil {
 			return err
 		}
-		c.layers = append(c.layers, blobLayer{f.store, blob, l.Get("size").Int()})
+		c.layers = append(c.layers, blobLayer{f.store, blob, l.Get("size").Int(), l})
 	}
 	f.list = append(f.list, c)
 	return limit.Images.Check(int64(len(f.list)))
@@ -181,16 +181,17 @@ type blobLayer struct {
 	store store.Store
 	name  string
 	size  int64
+	about *rawjson.Value
 }
 
 func (l blobLayer) open() (io.ReadCloser, int64, error) {
 	if r, ok := l.store.(*store.Registry); ok {
 		blob, err := r.Stream(l.name, l.size)
-		return blob, max(l.size, 0), err
+		return blob, max(l.size, 0), store.Elsewhere(err, l.about)
 	}
 	file, err := l.store.Open(l.name, l.size)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, store.Elsewhere(err, l.about)
 	}
 	return section{file.SectionReader}, file.Size(), nil
 }

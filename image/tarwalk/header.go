@@ -178,12 +178,8 @@ func (e *Entry) finish(h header) error {
 	if link != "" {
 		e.Linkname = link
 	}
-	err := limit.Name.Check(int64(max(len(e.Name), len(e.Linkname))))
-	if err == nil {
-		err = limit.Folders.Check(int64(max(strings.Count(e.Name, "/"), strings.Count(e.Linkname, "/"))))
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %.60q...: %w", ErrFormat, e.Name, err)
+	if err := e.checkNames(); err != nil {
+		return err
 	}
 	switch {
 	case e.Type == typeOldReg && strings.HasSuffix(e.Name, "/"):
@@ -194,6 +190,20 @@ func (e *Entry) finish(h header) error {
 	switch e.Type {
 	case TypeLink, TypeSymlink, '3', '4', TypeDir, '6':
 		e.Size = 0 // these have no content, whatever they say
+	}
+	return nil
+}
+
+// checkNames holds the names to their limits.
+func (e *Entry) checkNames() error {
+	for _, name := range []string{e.Name, e.Linkname} {
+		err := limit.Name.Check(int64(len(name)))
+		if err == nil {
+			err = limit.Folders.Check(int64(strings.Count(name, "/")))
+		}
+		if err != nil {
+			return fmt.Errorf("%w: %.60q...: %w", ErrFormat, name, err)
+		}
 	}
 	return nil
 }

@@ -71,7 +71,11 @@ func Abandon() {
 // Watch abandons on a signal that asks the program to end, and then ends it as
 // the signal does without: a shell sees 128 and its number. Signals that are
 // ignored, as nohup has it, stay so.
-func Watch() {
+func Watch() { watching.Do(watch) }
+
+var watching sync.Once
+
+func watch() {
 	var asked []os.Signal
 	for _, s := range endings {
 		if !signal.Ignored(s) {

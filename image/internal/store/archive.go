@@ -35,6 +35,9 @@ var _ Store = (*Archive)(nil)
 // locked until it is closed.
 func OpenArchive(name string, change bool) (_ *Archive, err error) {
 	resolved, err := filepath.EvalSymlinks(name) // the file is replaced, not a link to it
+	if missing := new(fs.PathError); errors.As(err, &missing) {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: missing.Err}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +74,10 @@ func (a *Archive) openFile(change bool) error {
 		if change {
 			err = lock(f, scratch.TryLock)
 		}
-		if a.info, err = f.Stat(); err == nil && (!change || a.Unchanged() == nil) {
+		if err == nil {
+			a.info, err = f.Stat()
+		}
+		if err == nil && (!change || a.Unchanged() == nil) {
 			a.Size = a.info.Size()
 			return nil
 		}

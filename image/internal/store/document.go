@@ -4,8 +4,10 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 
 	"github.com/capwise/capwise/image/internal/rawjson"
@@ -58,6 +60,15 @@ func Digest256(b []byte) string {
 func Digest512(b []byte) string {
 	sum := sha512.Sum512(b)
 	return "sha512:" + hex.EncodeToString(sum[:])
+}
+
+// Elsewhere says of a layer that is not where the image is, and that its descriptor
+// has urls for, that those are not asked: they may lead anywhere.
+func Elsewhere(err error, descriptor *rawjson.Value) error {
+	if len(descriptor.Get("urls").List()) == 0 || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return fmt.Errorf("%w; its descriptor has urls, which are not fetched: push the image to a registry with all layers", err)
 }
 
 // IsLayer reports whether a media type is that of a file system layer.

@@ -24,7 +24,7 @@ type File struct {
 	*io.SectionReader
 }
 
-// SizeOf is what it must have where nobody says how much.
+// AnySize is what a file must have where nobody says how much.
 const AnySize = -1
 
 // IndexFile is the index of an OCI layout.

@@ -92,7 +92,7 @@ func serve(t *testing.T, blob string) *server {
 		}
 	}))
 	t.Cleanup(s.CloseClientConnections)
-	t.Cleanup(s.Server.Close)
+	t.Cleanup(s.Close)
 	return s
 }
 

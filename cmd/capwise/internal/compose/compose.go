@@ -36,16 +36,9 @@ type Options struct {
 // beside the first.
 func (o Options) Load(files []string) ([]scenario.Start, error) {
 	names := strings.Join(files, ", ")
-	env := types.NewMapping(o.Env)
-	g := guard{project: filepath.Dir(files[0])}
-	if err := g.dotEnv(env); err != nil {
+	env, err := look(files, types.NewMapping(o.Env))
+	if err != nil {
 		return nil, err
-	}
-	g.env = env.Clone()
-	for _, file := range files {
-		if err := g.file(file, true); err != nil {
-			return nil, err
-		}
 	}
 	var variables variables
 	options, err := cli.NewProjectOptions(files,

@@ -28,6 +28,21 @@ type guard struct {
 	seen    map[string]bool
 }
 
+// look looks at all files that compose files name. It returns the variables, with
+// those of the project's .env.
+func look(files []string, env types.Mapping) (types.Mapping, error) {
+	g := guard{project: filepath.Dir(files[0]), env: env}
+	if err := g.dotEnv(env); err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		if err := g.file(file, true); err != nil {
+			return nil, err
+		}
+	}
+	return env, nil
+}
+
 // file looks at a compose file, and at those that it names. One that must be
 // there is an error if it is not.
 func (g *guard) file(name string, must bool) error {

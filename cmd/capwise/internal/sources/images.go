@@ -54,7 +54,9 @@ func (i *images) askVersion(s *scenario.Start) {
 	if i.docker == nil {
 		ctx, cancel := context.WithTimeout(context.Background(), versionTime)
 		defer cancel()
-		out, err := exec.CommandContext(ctx, "docker", "version", "--format", "{{.Server.Version}}").Output()
+		cmd := exec.CommandContext(ctx, "docker", "version", "--format", "{{.Server.Version}}")
+		cmd.WaitDelay = time.Second // for what it has started itself
+		out, err := cmd.Output()
 		version := strings.TrimSpace(string(out))
 		if err != nil {
 			version = ""
