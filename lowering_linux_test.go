@@ -291,20 +291,17 @@ func unlockStrayRole([]string) any {
 // unlockStrayListenRole undoes every lock in Control, before anything is raised.
 func unlockStrayListenRole([]string) any {
 	underFilter()
-	moved := false
 	lc := capwise.ListenConfig{Control: func(string, string, syscall.RawConn) error {
-		moved = unlock(1000)
+		unlock(1000)
 		return nil
 	}}
-	a := after(func() error {
+	return after(func() error {
 		ln, err := lc.Listen(context.Background(), "tcp", ":80")
 		if err != nil {
 			return err
 		}
 		return ln.Close()
 	})
-	a.Called = moved
-	return a
 }
 
 // TestUnlockFarTooOften is about a goroutine that leaves its thread: what is
@@ -316,10 +313,20 @@ func TestUnlockFarTooOften(t *testing.T) {
 		if !strings.HasPrefix(stderr, "capwise: CAP_NET_BIND_SERVICE cannot be lowered again") || !strings.Contains(stderr, "runtime.UnlockOSThread was called more often") {
 			t.Errorf("%s: got\n%s", name, stderr)
 		}
-		var a aftermath
-		child.Run(t, "unlock-stray-listen", &a)
-		if !a.Called || !strings.Contains(a.Err, "raise cap_net_bind_service on this thread: the goroutine has left its thread") || a.Left != 0 || !a.Unbound {
-			t.Errorf("%s: Listen: got %+v, want nothing raised", name, a)
+		strayed := false
+		for range 10 { // it may have come back by chance, and works then
+			var a aftermath
+			child.Run(t, "unlock-stray-listen", &a)
+			strayed = strings.Contains(a.Err, "raise cap_net_bind_service on this thread: the goroutine has left its thread")
+			if a.Err != "" && !strayed || a.Left != 0 || !a.Unbound {
+				t.Errorf("%s: Listen: got %+v, want nothing raised, or only while it was", name, a)
+			}
+			if strayed {
+				break
+			}
+		}
+		if !strayed {
+			t.Errorf("%s: Listen: the goroutine was never found elsewhere", name)
 		}
 	}
 }
