@@ -33,7 +33,7 @@ func misc(t *testing.T, name, text string) scenario.Misc {
 func TestMisc(t *testing.T) {
 	machine := files{
 		"/bin/sh": "\x7fELF", "/bin/run": "\x7fELF", "/bin/script": "#!/bin/run\n", "/bin/other": "MZother",
-		"+ep /x": "XXprogram", "+ep /x.jar": "\x7fELF", "+ep /masked": "..\x0fend", "/y": "#!/x\n", "+ep /elf": "\x7fELF", "/short": "X",
+		"+ep /x": "XXprogram", "+ep /x.jar": "\x7fELF", "+ep /masked": "..\x0fend", "/y": "#!/x\n", "+ep /elf": "\x7fELF", "/short": "X", "/long": strings.Repeat("Y", 300),
 	}
 	const magic = "offset 0\nmagic 5858\n"
 	for _, tc := range []struct{ text, program, want, note string }{
@@ -51,7 +51,7 @@ func TestMisc(t *testing.T) {
 		{"enabled\ninterpreter /bin/run\nflags: \noffset 2\nmagic 1f656e\n", "/masked", "/masked", ""},
 		{"enabled\ninterpreter /bin/run\nflags: \noffset 0\nmagic 58585858585858\nmask ffff0000000000\n", "/x", "/bin/run note", ""},
 		{"enabled\ninterpreter /bin/run\nflags: \noffset 255\nmagic 5858\n", "/x", "/x", ""},
-		{"enabled\ninterpreter /bin/run\nflags: \noffset 254\nmagic 0000\n", "/x", "/bin/run note", ""},
+		{"enabled\ninterpreter /bin/run\nflags: \noffset 254\nmagic 5959\n", "/long", "/bin/run note", ""},
 		{"enabled\ninterpreter /bin/run\nflags: \noffset 256\nmagic 00\n", "/x", "/x", ""},
 		{"enabled\ninterpreter /bin/run\nflags: \noffset 0\nmagic 5800\n", "/short", "/bin/run note", ""},
 		{"enabled\ninterpreter /bin/run\nflags: \n" + magic, "/y", "/bin/run note", "last could not be told"}, // a script of it
