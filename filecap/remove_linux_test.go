@@ -41,6 +41,18 @@ func TestRemoveUnprivileged(t *testing.T) {
 	}
 }
 
+// TestHighCapabilities holds the upper half of each set.
+func TestHighCapabilities(t *testing.T) {
+	want := filecap.Caps{Revision: filecap.V2, Permitted: 1<<40 | 1<<10, Inheritable: 1<<39 | 1<<3}
+	raw, err := want.MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := filecap.Parse(raw); err != nil || got != want {
+		t.Errorf("got %+v, %v, want %+v", got, err, want)
+	}
+}
+
 func TestForeignIsV3(t *testing.T) {
 	if (filecap.Caps{Revision: filecap.V2, RootID: 5}).Foreign() {
 		t.Error("only revision 3 has a root id")

@@ -1,11 +1,15 @@
 package refusal
 
 import (
+	"runtime"
+	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/capwise/capwise/cred"
 	"github.com/capwise/capwise/diagnose"
 	"github.com/capwise/capwise/internal/kerneltest"
+	"github.com/capwise/capwise/internal/sys"
 )
 
 func TestMain(m *testing.M) {
@@ -17,10 +21,16 @@ type explained struct{ Got, Want string }
 
 // explainRole explains a refused bind, under a filter if asked for one.
 func explainRole(args []string) any {
-	if len(args) > 0 {
-		if err := kerneltest.Refuse(syscall.SYS_REBOOT, syscall.EPERM); err != nil {
-			return explained{Got: err.Error()}
-		}
+	runtime.LockOSThread()
+	var err error
+	switch strings.Join(args, "") {
+	case "filter":
+		err = kerneltest.Refuse(syscall.SYS_REBOOT, syscall.EPERM)
+	case "noroot":
+		err = sys.SetSecurebits(uint32(cred.NoRoot))
+	}
+	if err != nil {
+		return explained{Got: err.Error()}
 	}
 	return explained{Explain(80), diagnose.Explain(diagnose.Self(), 80).String()}
 }
@@ -45,6 +55,12 @@ func TestCollect(t *testing.T) {
 		{FileCaps: bind, NoNewPrivs: true, Shell: true},
 		{FileCaps: bind, NoNewPrivs: true, Shell: true, Env: []string{"container=podman"}},
 		{FileCaps: bind, Nosuid: true},
+		{FileCaps: "cap_net_bind_service=ep", Nosuid: true},
+		{FileCaps: "cap_net_bind_service=ep", RootID: 100000},
+		{FileCaps: "cap_net_raw=ep", RootID: 100000},
+		{FileCaps: "cap_net_bind_service=ep", NoNewPrivs: true, Shell: true},
+		{FileCaps: "cap_net_raw=ep", NoNewPrivs: true},
+		{FileCaps: "cap_net_raw=p", NoNewPrivs: true},
 		{FileCaps: bind, RootID: 100000},
 		{FileCaps: bind, RootID: 100000, NewUser: true},
 		{FileCaps: bind, NewUser: true},
@@ -58,7 +74,11 @@ func TestCollect(t *testing.T) {
 		if c.PortStart == 0 {
 			c.PortStart = 1024
 		}
-		for _, args := range [][]string{nil, {"filter"}} {
+		ways := [][]string{nil, {"filter"}}
+		if c.Root && !c.EmptyBounding { // which has what it takes
+			ways = append(ways, []string{"noroot"})
+		}
+		for _, args := range ways {
 			var e explained
 			c.Run(t, "explain", &e, args...)
 			if e.Got != e.Want || e.Got == "" {
