@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/capwise/capwise"
 	"github.com/capwise/capwise/diagnose"
 	"github.com/capwise/capwise/internal/kerneltest"
 )
@@ -123,5 +124,24 @@ func TestSeccomp(t *testing.T) {
 	// Another error number is not about capabilities and stays itself.
 	if r := refuse(syscall.SYS_BIND, syscall.EPERM, ":80"); r.Cause != "" || !strings.HasSuffix(r.Err, "bind: operation not permitted") {
 		t.Errorf("EPERM: got %+v, want the plain error", r)
+	}
+}
+
+// unixRole listens on a Unix socket in a folder of root's.
+func unixRole([]string) any {
+	var err error
+	most := watch(func() { _, err = capwise.Listen("unix", "/etc/capwise-test-socket") })
+	r := reportOf(err)
+	r.Most = most
+	return r
+}
+
+// TestUnixSocket holds that EACCES of a socket without a port is not taken for a
+// missing capability, and that nothing is raised for it.
+func TestUnixSocket(t *testing.T) {
+	var r report
+	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "unix", &r)
+	if !r.Eacces || r.Cause != "" || r.Remedy != "" || r.Most != 0 || !strings.HasSuffix(r.Err, "bind: permission denied") {
+		t.Errorf("got %+v, want the plain error", r)
 	}
 }

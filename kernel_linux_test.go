@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 		"cancelled":            cancelledRole,
 		"in-use":               inUseRole,
 		"refused":              refusedRole,
+		"unix":                 unixRole,
 		"do":                   doRole,
 		"do-vsock":             doVsockRole,
 		"own-network":          ownNetworkRole,
