@@ -156,7 +156,7 @@ var errStrayed = errors.New("the goroutine has left its thread, since runtime.Un
 // undone the other locks, and come back to the thread by chance.
 func (t *thread) raise() error {
 	runtime.LockOSThread()
-	raised, err := false, error(errStrayed)
+	raised, err := false, errStrayed
 	if sys.Gettid() == t.id {
 		raised, err = sys.Raise(uint64(capset.Of(t.cap)))
 	}
