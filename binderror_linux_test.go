@@ -1,7 +1,9 @@
 package capwise_test
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -143,5 +145,27 @@ func TestUnixSocket(t *testing.T) {
 	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "unix", &r)
 	if !r.Eacces || r.Cause != "" || r.Remedy != "" || r.Most != 0 || !strings.HasSuffix(r.Err, "bind: permission denied") {
 		t.Errorf("got %+v, want the plain error", r)
+	}
+}
+
+// controlRefusesRole has a Control function that fails with EACCES itself.
+func controlRefusesRole(args []string) any {
+	refusal := map[string]error{"plain": syscall.EACCES, "call": os.NewSyscallError("setsockopt", syscall.EACCES)}[args[0]]
+	lc := capwise.ListenConfig{Control: func(string, string, syscall.RawConn) error { return refusal }}
+	var err error
+	most := watch(func() { _, err = lc.Listen(context.Background(), "tcp", ":80") })
+	r := reportOf(err)
+	r.Most = most
+	return r
+}
+
+// TestControlRefuses holds that EACCES of anything but bind(2) stays itself.
+func TestControlRefuses(t *testing.T) {
+	for _, how := range []string{"plain", "call"} {
+		var r report
+		kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "control-refuses", &r, how)
+		if !r.Eacces || r.Cause != "" || r.Remedy != "" || r.Most != 0 || !strings.HasSuffix(r.Err, "permission denied") {
+			t.Errorf("%s: got %+v, want the plain error", how, r)
+		}
 	}
 }

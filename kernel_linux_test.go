@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 		"in-use":               inUseRole,
 		"refused":              refusedRole,
 		"unix":                 unixRole,
+		"control-refuses":      controlRefusesRole,
+		"locks":                locksRole,
 		"do":                   doRole,
 		"do-vsock":             doVsockRole,
 		"own-network":          ownNetworkRole,
