@@ -1,12 +1,15 @@
 package capwise_test
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 
+	"github.com/capwise/capwise"
 	"github.com/capwise/capwise/diagnose"
 	"github.com/capwise/capwise/internal/kerneltest"
 )
@@ -123,5 +126,46 @@ func TestSeccomp(t *testing.T) {
 	// Another error number is not about capabilities and stays itself.
 	if r := refuse(syscall.SYS_BIND, syscall.EPERM, ":80"); r.Cause != "" || !strings.HasSuffix(r.Err, "bind: operation not permitted") {
 		t.Errorf("EPERM: got %+v, want the plain error", r)
+	}
+}
+
+// unixRole listens on a Unix socket in a folder of root's.
+func unixRole([]string) any {
+	var err error
+	most := watch(func() { _, err = capwise.Listen("unix", "/etc/capwise-test-socket") })
+	r := reportOf(err)
+	r.Most = most
+	return r
+}
+
+// TestUnixSocket holds that EACCES of a socket without a port is not taken for a
+// missing capability, and that nothing is raised for it.
+func TestUnixSocket(t *testing.T) {
+	var r report
+	kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "unix", &r)
+	if !r.Eacces || r.Cause != "" || r.Remedy != "" || r.Most != 0 || !strings.HasSuffix(r.Err, "bind: permission denied") {
+		t.Errorf("got %+v, want the plain error", r)
+	}
+}
+
+// controlRefusesRole has a Control function that fails with EACCES itself.
+func controlRefusesRole(args []string) any {
+	refusal := map[string]error{"plain": syscall.EACCES, "call": os.NewSyscallError("setsockopt", syscall.EACCES)}[args[0]]
+	lc := capwise.ListenConfig{Control: func(string, string, syscall.RawConn) error { return refusal }}
+	var err error
+	most := watch(func() { _, err = lc.Listen(context.Background(), "tcp", ":80") })
+	r := reportOf(err)
+	r.Most = most
+	return r
+}
+
+// TestControlRefuses holds that EACCES of anything but bind(2) stays itself.
+func TestControlRefuses(t *testing.T) {
+	for _, how := range []string{"plain", "call"} {
+		var r report
+		kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "control-refuses", &r, how)
+		if !r.Eacces || r.Cause != "" || r.Remedy != "" || r.Most != 0 || !strings.HasSuffix(r.Err, "permission denied") {
+			t.Errorf("%s: got %+v, want the plain error", how, r)
+		}
 	}
 }

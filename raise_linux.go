@@ -151,15 +151,23 @@ var errStrayed = errors.New("the goroutine has left its thread, since runtime.Un
 // raise makes the capability effective on the thread, unless it is already.
 // The error is a [*RaiseError]; EPERM where it is not permitted. Package aware
 // tells a program that raises by itself by this function's name.
+//
+// It locks the goroutine once more, until lower: foreign code before it may have
+// undone the other locks, and come back to the thread by chance.
 func (t *thread) raise() error {
-	if sys.Gettid() != t.id {
-		return &RaiseError{t.cap, "raise", errStrayed}
+	runtime.LockOSThread()
+	raised, err := false, errStrayed
+	if sys.Gettid() == t.id {
+		raised, err = sys.Raise(uint64(capset.Of(t.cap)))
 	}
-	raised, err := sys.Raise(uint64(capset.Of(t.cap)))
+	if raised {
+		t.raised = true
+		return nil
+	}
+	runtime.UnlockOSThread()
 	if err != nil {
 		return &RaiseError{t.cap, "raise", err}
 	}
-	t.raised = t.raised || raised
 	return nil
 }
 
@@ -182,6 +190,7 @@ func (t *thread) lower() error {
 	}
 	t.raised = false
 	runtime.UnlockOSThread()
+	runtime.UnlockOSThread() // of raise
 	return nil
 }
 

@@ -81,14 +81,12 @@ func (s *State) applyActions(caps Set, actions string) error {
 		for ; n < len(actions) && isFlag(actions[n]); n++ {
 			f |= flagOf(actions[n])
 		}
-		// "=+p" and "=-p" are an "=" without flags and one more action.
-		bareReset := op == '=' && (n == len(actions) || n == 1)
 		switch {
 		case n < len(actions) && !strings.ContainsRune("=+-", rune(actions[n])):
 			return errors.New("unknown flag " + strconv.Quote(actions[n:n+1]) + ": want e, i or p")
 		case op == '=' && !first:
 			return errors.New("= must be the first operator")
-		case f == 0 && !bareReset:
+		case f == 0 && op != '=': // "=+p" is an "=" without flags and one more action
 			return errors.New("no flags after " + strconv.Quote(actions[:1]))
 		}
 		if op == '=' {

@@ -3,6 +3,7 @@ package diagnose
 import (
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
@@ -64,9 +65,9 @@ func (p *patient) listenElsewhere() string {
 // treatFile words a change of the file, wherever it lies.
 func (p *patient) treatFile(c Change) string {
 	last := p.start.Program.Last()
-	path := last.Path
+	path, word := last.Path, shellWord(last.Path)
 	if path == "" {
-		path = "the program's file"
+		path, word = "the program's file", "the program's file"
 	}
 	changed := clone(p.start)
 	p.changeFile(c, changed)
@@ -81,12 +82,24 @@ func (p *patient) treatFile(c Change) string {
 		}
 		return fmt.Sprintf("move %s to a file system that is mounted without nosuid", path)
 	case FileStrip:
-		return where + sudo(where) + "setcap -r " + path
+		return where + sudo(where) + "setcap -r " + word
 	}
 	if last.File.Foreign {
 		where = "in the user namespace where the program runs: "
 	}
-	return where + sudo(where) + setcap(changed.Program.Last().File.Caps, path)
+	return where + sudo(where) + setcap(changed.Program.Last().File.Caps, word)
+}
+
+// shellWord returns a name as one word of a shell's command line, which a reader
+// may copy: names in images and manifests are not the reader's own.
+func shellWord(name string) string {
+	plain := func(r rune) bool {
+		return r >= utf8.RuneSelf || '0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z' || strings.ContainsRune("/._-+=@:,%", r)
+	}
+	if !strings.HasPrefix(name, "-") && strings.IndexFunc(name, func(r rune) bool { return !plain(r) }) < 0 {
+		return name
+	}
+	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }
 
 func setcap(caps filecap.Caps, path string) string {

@@ -316,6 +316,22 @@ var setIDCases = []execCase{
 		after{uid: 7, gid: 1000, secure: true, pdeathCleared: true},
 		[]law.Rule{law.AmbientClearedBySetID, law.SecureIDs},
 	},
+	{
+		"a group that differed before, by the real one",
+		law.Kernel{SetID: law.SetIDByReal},
+		user(func(t *law.Task) { t.GID.Effective, t.Permitted, t.Inheritable, t.Ambient = 7, bind, bind, bind }),
+		law.File{},
+		after{uid: 1000, gid: 7, secure: true, pdeathCleared: true},
+		[]law.Rule{law.AmbientClearedBySetID, law.SecureIDs},
+	},
+	{
+		"traced, set-group-id",
+		law.Kernel{},
+		user(func(t *law.Task) { t.Tracer = law.TracerUnprivileged }),
+		law.File{SetGID: true, GID: 7},
+		after{uid: 1000, gid: 1000, secure: true, dumpable: 1, pdeathCleared: true},
+		[]law.Rule{law.DowngradeTraced, law.SetIDUndone},
+	},
 }
 
 func TestExec(t *testing.T) {
@@ -323,6 +339,9 @@ func TestExec(t *testing.T) {
 		o := law.Exec(c.kernel, c.task, c.file)
 		if got := look(o); got != c.want {
 			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
+		}
+		if keeps := c.task.Securebits&cred.KeepCaps != 0; o.Rules.Has(law.KeepCapsCleared) && !keeps {
+			t.Errorf("%s: rule %s had a say, and there was nothing to clear", c.name, law.KeepCapsCleared)
 		}
 		for _, r := range c.rules {
 			if !o.Rules.Has(r) {

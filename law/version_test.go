@@ -17,6 +17,9 @@ func TestKernelOf(t *testing.T) {
 		"6.12.117":        {law.SetIDByReal, true},
 		"6.15":            {law.SetIDByEffective, false},
 		"6.18.44-fc-v769": {law.SetIDByEffective, true},
+		"6.19":            {law.SetIDByEffective, true},
+		"6.20.1":          {law.SetIDByEffective, true},
+		"6.18rc1":         {law.SetIDByEffective, true},
 		"7.3":             {law.SetIDByEffective, true},
 	} {
 		k, sure, err := law.KernelOf(release)
@@ -24,7 +27,7 @@ func TestKernelOf(t *testing.T) {
 			t.Errorf("%s: got %v, %t, %v; want %v", release, k.SetID, sure, err, want)
 		}
 	}
-	for _, release := range []string{"", "6", "six.one", "6.x"} {
+	for _, release := range []string{"", "6", "six.one", "6.x", "x.6"} {
 		if _, _, err := law.KernelOf(release); err == nil || !strings.Contains(err.Error(), `"`+release+`"`) {
 			t.Errorf("%q: got %v, want an error that names it", release, err)
 		}

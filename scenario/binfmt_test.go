@@ -3,6 +3,7 @@ package scenario_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -32,7 +33,7 @@ func misc(t *testing.T, name, text string) scenario.Misc {
 func TestMisc(t *testing.T) {
 	machine := files{
 		"/bin/sh": "\x7fELF", "/bin/run": "\x7fELF", "/bin/script": "#!/bin/run\n", "/bin/other": "MZother",
-		"+ep /x": "XXprogram", "+ep /x.jar": "\x7fELF", "+ep /masked": "..\x0fend", "/y": "#!/x\n", "+ep /elf": "\x7fELF", "/short": "X",
+		"+ep /x": "XXprogram", "+ep /x.jar": "\x7fELF", "+ep /masked": "..\x0fend", "/y": "#!/x\n", "+ep /elf": "\x7fELF", "/short": "X", "/long": strings.Repeat("Y", 300),
 	}
 	const magic = "offset 0\nmagic 5858\n"
 	for _, tc := range []struct{ text, program, want, note string }{
@@ -50,6 +51,8 @@ func TestMisc(t *testing.T) {
 		{"enabled\ninterpreter /bin/run\nflags: \noffset 2\nmagic 1f656e\n", "/masked", "/masked", ""},
 		{"enabled\ninterpreter /bin/run\nflags: \noffset 0\nmagic 58585858585858\nmask ffff0000000000\n", "/x", "/bin/run note", ""},
 		{"enabled\ninterpreter /bin/run\nflags: \noffset 255\nmagic 5858\n", "/x", "/x", ""},
+		{"enabled\ninterpreter /bin/run\nflags: \noffset 254\nmagic 5959\n", "/long", "/bin/run note", ""},
+		{"enabled\ninterpreter /bin/run\nflags: \noffset 256\nmagic 00\n", "/x", "/x", ""},
 		{"enabled\ninterpreter /bin/run\nflags: \noffset 0\nmagic 5800\n", "/short", "/bin/run note", ""},
 		{"enabled\ninterpreter /bin/run\nflags: \n" + magic, "/y", "/bin/run note", "last could not be told"}, // a script of it
 		{"enabled\ninterpreter /bin/sh\nflags: \n" + magic, "/elf", "/elf", ""},
@@ -79,6 +82,27 @@ func TestMiscNotKnown(t *testing.T) {
 		scenario.Resolve(&s, registry{files: machine}, scenario.ImageConfig{}, scenario.Given{})
 		if strings.Contains(fmt.Sprint(s.Notes), "binfmt_misc") {
 			t.Errorf("%s: nothing is registered: got the notes %q", program, s.Notes)
+		}
+	}
+}
+
+// TestNative holds which programs want no interpreter, on the architecture that
+// most tests run on.
+func TestNative(t *testing.T) {
+	if runtime.GOARCH != "amd64" {
+		t.Skip("the headers are for amd64")
+	}
+	header := func(order byte, machine ...byte) string {
+		return "\x7fELF\x02" + string(order) + strings.Repeat("\x00", 12) + string(machine)
+	}
+	for head, native := range map[string]bool{
+		header(1, 0x3e, 0): true, header(2, 0, 0x3e): true, header(1, 3, 0): true, // 386
+		header(2, 0x3e, 0): false, header(1, 0, 0x3e): false, header(1, 0xb7, 0): false, // arm64
+	} {
+		s := scenario.Start{Request: scenario.Request{Args: []string{"/x"}}}
+		scenario.Resolve(&s, files{"+ep /x": head}, scenario.ImageConfig{}, scenario.Given{})
+		if noted := strings.Contains(fmt.Sprint(s.Notes), "binfmt_misc"); noted == native {
+			t.Errorf("%q: got the notes %q", head, s.Notes)
 		}
 	}
 }

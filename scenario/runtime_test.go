@@ -20,6 +20,8 @@ func TestBehaviour(t *testing.T) {
 		{scenario.Runtime{Name: scenario.Docker, Version: "20.10.13"}, "20.10"},
 		{scenario.Runtime{Name: scenario.Docker, Version: "20.10.24+dfsg1"}, "20.10.14"},
 		{scenario.Runtime{Name: scenario.Docker, Version: "24.0.6"}, "24.0.6"},
+		{scenario.Runtime{Name: scenario.Docker, Version: "20.10.14rc1"}, "20.10.14"},
+		{scenario.Runtime{Name: scenario.Docker, Version: "29.1.0"}, "24.0.6"},
 		{scenario.Runtime{Name: scenario.Docker}, "24.0.6"},
 		{scenario.Runtime{Name: scenario.Containerd}, ""},
 		{scenario.Runtime{Name: scenario.Containerd, Version: "2.1.0"}, "2.0"},
@@ -63,6 +65,10 @@ func TestTask(t *testing.T) {
 			t.Errorf("%s: got %+v, want %+v", name, got, tc.want)
 		}
 	}
+	s := scenario.Settings{Tracer: law.TracerUnprivileged, SharedFS: true}
+	if task := s.Task(); task.Tracer != s.Tracer || !task.SharedFS {
+		t.Errorf("got %+v, want it traced, and its working directory shared", task)
+	}
 }
 
 var (
@@ -83,6 +89,10 @@ func TestNetworkNamespace(t *testing.T) {
 		"users":        {scenario.Settings{Runtime: old, PortStart: 80, UserNamespace: true}, law.Network{PortStart: 80}},
 		"users, host": {
 			scenario.Settings{Runtime: old, PortStart: 80, UserNamespace: true, Network: scenario.NetworkHost},
+			law.Network{PortStart: 80, Owner: law.OwnerForeign},
+		},
+		"users, network made before": {
+			scenario.Settings{Runtime: old, PortStart: 80, UserNamespace: true, NetworkOutside: true},
 			law.Network{PortStart: 80, Owner: law.OwnerForeign},
 		},
 	} {

@@ -39,7 +39,7 @@ func main() {
 	defer func() {
 		if bug := recover(); bug != nil { // or Go would exit with 2, which is an answer here
 			what := printable.Line(fmt.Sprint(bug))
-			fmt.Fprintf(printable.NewWriter(os.Stderr), "capwise: a bug of capwise: %s\n%s", what, debug.Stack())
+			_, _ = fmt.Fprintf(printable.NewWriter(os.Stderr), "capwise: a bug of capwise: %s\n%s", what, debug.Stack()) // there is nobody else to tell
 			os.Exit(exitError)
 		}
 	}()

@@ -208,11 +208,12 @@ func (p *patcher) resume(c checkpoint, m member, offset int64) (*inflater, *regi
 	crc := c.crc
 	var r *region
 	for {
-		if f.state == atEnd && f.total <= m.begin && f.total <= offset {
+		// Not by the content: a member may have none.
+		if f.state == atEnd && (in.position()+7)/8 < m.trailer {
 			if err := nextMember(f); err != nil {
 				return nil, nil, err
 			}
-			crc = 0
+			crc, r = 0, nil
 			continue
 		}
 		if f.state == atBlock {

@@ -209,6 +209,17 @@ func TestNamesAreQuoted(t *testing.T) {
 	if got, want := d.fill("{file} {wrapper}"), `"/a\n\x1b[2J" "x\xff\u202e"`; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
+	d = details{executable: "/a\xff"}
+	if got, want := d.fill("{file}"), `"/a\xff"`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	d = details{}
+	if got, want := d.fill("{file}"), "the program's file"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if got, want := list(1|1<<50), "cap_chown,cap_net_bind_service,50"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
 	d = details{executable: "/größe x", wrapper: "sh"}
 	if got, want := d.fill("{file} {wrapper}"), "/größe x sh"; got != want {
 		t.Errorf("got %s, want %s", got, want)

@@ -102,14 +102,6 @@ func (p *pkg) mutate(name string, first int) ([]byte, []mutant, error) {
 	return f.apply(), f.found, nil
 }
 
-// insertion is text that comes in at an offset. Of several, what opens later is
-// inside.
-type insertion struct {
-	at    int
-	order int
-	text  string
-}
-
 // finder collects the changes of a file, as text around what is there.
 type finder struct {
 	*pkg

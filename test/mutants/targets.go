@@ -28,11 +28,11 @@ type target struct {
 var targets = []target{
 	{pkg: "capset", tests: []string{". ./capset", ". ./filecap"}},
 	{pkg: "filecap", tests: []string{". ./filecap", ". ./scan"}},
-	{pkg: "law", tests: []string{". ./law", ". ./diagnose", ". ./internal/refusal"}},
+	{pkg: "law", tests: []string{". ./law", ". ./diagnose", ". ./internal/refusal", "test/kernel . Mutants|Disk|Mount"}},
 	{pkg: "scenario", files: []string{"runtime.go", "binfmt.go"}, tests: []string{". ./scenario", ". ./diagnose", ". ./scenario/engine", ". ./scenario/unit", "cmd/capwise ./internal/kubernetes", "cmd/capwise ./internal/compose"}},
 	{pkg: "diagnose", tests: []string{". ./diagnose", ". ./internal/refusal", ". . " + slow}},
 	{pkg: "internal/refusal", tests: []string{". ./internal/refusal"}},
-	{pkg: "internal/sys", tests: []string{". ./internal/sys", ". ./cred", ". ./scan", ". ./filecap", ". ./scenario/process", ". . " + slow, ". ./launch"}},
+	{pkg: "internal/sys", tests: []string{". ./internal/sys", ". ./cred", ". ./scan", ". ./filecap", ". ./scenario/process", ". . " + slow}},
 	{pkg: ".", tests: []string{". . " + slow}},
 	{pkg: "launch", tests: []string{". ./launch"}},
 	{pkg: "fix", tests: []string{". ./fix"}},

@@ -73,7 +73,8 @@ func exitCode(err error) int {
 
 // say writes a line to standard error.
 func say(format string, args ...any) {
-	fmt.Fprintln(printable.NewWriter(os.Stderr), "capwise: "+printable.Line(fmt.Sprintf(format, args...)))
+	// Where standard error does not take it, there is nobody to tell.
+	_, _ = fmt.Fprintln(printable.NewWriter(os.Stderr), "capwise: "+printable.Line(fmt.Sprintf(format, args...)))
 }
 
 func fromEnvironment() (*Settings, error) {
