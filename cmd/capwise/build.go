@@ -33,9 +33,9 @@ Programs for other systems than Linux are built as usual.
                     whose C code or children bind low ports
     --no-setcap     leave the files' capabilities alone
 
-CAPWISE_START=keep or =demote in a program's environment has the last word, but
-not where the program gets the capability from its file (AT_SECURE). In a systemd
-service with a system call filter, which may kill who demotes, keep is the default.
+CAPWISE_START=keep or =demote in the environment of a program has the last word,
+but not where its file gives it the capability (AT_SECURE). In a systemd service
+with a system call filter, which may kill who demotes, keep is the default.
 
 Afterwards the program gets the file capability cap_net_bind_service=p, where
 that is permitted; or the command that does it is printed.
