@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -158,5 +159,40 @@ func TestEveryFuzzerRuns(t *testing.T) {
 		if difference != 0 {
 			t.Errorf("%s: the script and the files differ by %d", fuzzer, difference)
 		}
+	}
+}
+
+// TestThreatModel holds that each test which SECURITY.md names for a promise is there.
+func TestThreatModel(t *testing.T) {
+	text, err := os.ReadFile("SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	missing := map[string]bool{}
+	for _, m := range regexp.MustCompile("\\b(?:Test|Fuzz)[A-Z][A-Za-z]+").FindAllString(string(text), -1) {
+		missing[m] = true
+	}
+	if len(missing) < 30 {
+		t.Errorf("SECURITY.md names %d tests", len(missing))
+	}
+	err = filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && strings.HasPrefix(d.Name(), ".") && path != ".":
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		code, err := os.ReadFile(path)
+		for name := range missing {
+			if strings.Contains(string(code), "\nfunc "+name+"(") {
+				delete(missing, name)
+			}
+		}
+		return err
+	})
+	if err != nil || len(missing) > 0 {
+		t.Errorf("no tests %v, %v", missing, err)
 	}
 }
