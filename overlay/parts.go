@@ -69,13 +69,13 @@ func (t *Toolchain) inRuntime(out map[string][]byte, o Options) error {
 	if err != nil {
 		return err
 	}
-	var numbers [3]string
-	for i, call := range []string{"SYS_CAPGET", "SYS_CAPSET", "SYS_PRCTL"} {
+	var numbers [4]string
+	for i, call := range []string{"SYS_CAPGET", "SYS_CAPSET", "SYS_PRCTL", "SYS_GETUID"} {
 		if numbers[i], err = t.number(call); err != nil {
 			return err
 		}
 	}
-	out["runtime/capwise_start.go"] = fmt.Appendf(nil, runtimeAdapter, path, numbers[0], numbers[1], numbers[2], name, o.Start, Marker(o.Start))
+	out["runtime/capwise_start.go"] = fmt.Appendf(nil, runtimeAdapter, path, numbers[0], numbers[1], numbers[2], name, o.Start, Marker(o.Start), numbers[3])
 	return t.add(out, "runtime", "syscall", "sys", "caps_linux.go", "prctl_linux.go", "demote_linux.go")
 }
 
@@ -88,6 +88,7 @@ const (
 	capwiseSYS_CAPGET = %[2]s
 	capwiseSYS_CAPSET = %[3]s
 	capwiseSYS_PRCTL  = %[4]s
+	capwiseSYS_GETUID = %[8]s
 )
 
 type capwiseErrno uintptr
@@ -112,7 +113,7 @@ func capwiseRawSyscall(trap, a1, a2, a3 uintptr) (r1, r2 uintptr, err capwiseErr
 // nothing is demoted unless whoever starts the program asks for it. One who has
 // less than the program gets (AT_SECURE) has no say, as in GOTRACEBACK.
 func capwiseStart(library bool, setting, service string) {
-	if isSecureMode() {
+	if capwiseGained() {
 		setting = ""
 	}
 	if setting != "demote" && setting != "keep" {
@@ -127,6 +128,20 @@ func capwiseStart(library bool, setting, service string) {
 	if len(capwiseMarker) == 1 { // never, but now it is in the program
 		capwiseMarker = ""
 	}
+}
+
+// capwiseGained reports whether the program got more than its starter has. That
+// is AT_SECURE; but where the dynamic linker took a variable such as TMPDIR out of
+// the environment for it, the runtime looks for the auxiliary vector in the wrong
+// place, and knows nothing of AT_SECURE. What has CAP_NET_BIND_SERVICE from who
+// started it, has it ambient, or is root's.
+func capwiseGained() bool {
+	if isSecureMode() {
+		return true
+	}
+	uid, _, err := capwiseRawSyscall(capwiseSYS_GETUID, 0, 0, 0)
+	ambient, _ := capwiseInAmbientSet(10)
+	return err == 0 && uid != 0 && !ambient
 }
 
 var capwiseMarker = %[7]q

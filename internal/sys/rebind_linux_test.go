@@ -3,6 +3,7 @@ package sys_test
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -55,8 +56,13 @@ func rebindRole(args []string) any {
 			return rebound{Err: err.Error()}
 		}
 	}
+	runtime.LockOSThread() // the caller's own lock, which has to stay
 	r1, _, errno := sys.Rebind(uintptr(fd), unsafe.Pointer(&address), length)
 	r := rebound{Failed: r1 == ^uintptr(0)}
+	header := make([]byte, 100)
+	if !strings.Contains(string(header[:runtime.Stack(header, false)]), "locked to thread") {
+		return rebound{Err: "the caller's lock is gone"}
+	}
 	if errno != 0 {
 		r.Err = errno.Error()
 	}

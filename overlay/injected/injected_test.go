@@ -336,9 +336,11 @@ func TestStart(t *testing.T) {
 		"ambient, other":  {kerneltest.Child{Ambient: []uintptr{10}, Env: []string{"CAPWISE_START=1"}}, false},
 		"effective":       {kerneltest.Child{FileCaps: "cap_net_bind_service=ep"}, false},
 		"effective, keep": {kerneltest.Child{FileCaps: "cap_net_bind_service=ep", Env: []string{"CAPWISE_START=keep"}}, false},
-		"root":            {kerneltest.Child{Root: true}, false},
-		"service":         {kerneltest.Child{Ambient: []uintptr{10}, Env: []string{"INVOCATION_ID=1"}}, false},
-		"root, keep":      {kerneltest.Child{Root: true, Env: []string{"CAPWISE_START=keep"}}, true},
+		// Of this, the dynamic linker takes TMPDIR out of the environment.
+		"effective, keep, TMPDIR": {kerneltest.Child{FileCaps: "cap_net_bind_service=ep", Env: []string{"CAPWISE_START=keep", "TMPDIR=/tmp"}}, false},
+		"root":                    {kerneltest.Child{Root: true}, false},
+		"service":                 {kerneltest.Child{Ambient: []uintptr{10}, Env: []string{"INVOCATION_ID=1"}}, false},
+		"root, keep":              {kerneltest.Child{Root: true, Env: []string{"CAPWISE_START=keep"}}, true},
 	} {
 		var s started
 		tc.child.Run(t, "start", &s)
