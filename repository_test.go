@@ -169,7 +169,7 @@ func TestThreatModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	missing := map[string]bool{}
-	for _, m := range regexp.MustCompile("\\b(?:Test|Fuzz)[A-Z][A-Za-z]+").FindAllString(string(text), -1) {
+	for _, m := range regexp.MustCompile(`\b(?:Test|Fuzz)[A-Z][A-Za-z]+`).FindAllString(string(text), -1) {
 		missing[m] = true
 	}
 	if len(missing) < 30 {

@@ -211,8 +211,8 @@ func TestUpgrade(t *testing.T) {
 
 const bind = capset.Set(1 << capset.NetBindService)
 
-// TestLauncherGone holds what is said of a launcher whose program is gone, is not the
-// one that it was, or is a way to another file: and that nothing is given to it.
+// TestLauncherGone checks what fix says of a launcher whose program is gone, is not the
+// one that it was, or is a link to another file, and that it gives nothing to that.
 func TestLauncherGone(t *testing.T) {
 	need.Root(t)
 	o := launcherOptions(t)

@@ -39,8 +39,10 @@ func debianRoot(t *testing.T) string {
 // takes, in a mount namespace that ends with it.
 func inRoot(t *testing.T, root string, args ...string) string {
 	t.Helper()
-	return command(t, "unshare", append([]string{"--mount", "--propagation", "private", "sh", "-c",
-		`mkdir -p "$0/proc" "$0/dev" && mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"`, root}, args...)...)
+	return command(t, "unshare", append([]string{
+		"--mount", "--propagation", "private", "sh", "-c",
+		`mkdir -p "$0/proc" "$0/dev" && mount -t proc proc "$0/proc" && mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"`, root,
+	}, args...)...)
 }
 
 // pair holds that a launcher stands before the program.
