@@ -15,7 +15,7 @@ import (
 // without capabilities needs no change. The caller needs CAP_SETFCAP over the file,
 // and for a launcher to write to its folder.
 //
-// The error is an [*fs.PathError]; it wraps [ErrForeign], [ErrExposed], [ErrOwner],
+// The error is an [*fs.PathError]; it wraps [ErrForeign], [ErrExposed], [ErrOwner], [ErrGains],
 // [filecap.ErrFormat] (Strip takes those too) or the kernel's.
 func File(f *held.File, o Options) (Change, error) {
 	j := job{Options: o, file: f}
