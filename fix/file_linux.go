@@ -8,6 +8,7 @@ import (
 
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/held"
+	"github.com/capwise/capwise/launch"
 	"github.com/capwise/capwise/scan"
 )
 
@@ -96,11 +97,28 @@ func (j *job) checkPlace() error {
 	if link := j.file.Folder().ByLink(); link != "" {
 		return fmt.Errorf("%w: %s is a symbolic link that somebody else could have put there; name the file that it leads to", ErrExposed, link)
 	}
+	if err := j.checkNames(); err != nil {
+		return err
+	}
 	folder := j.file.Exposed()
 	if folder == "" || j.TrustTree {
 		return nil
 	}
 	return fmt.Errorf("%w: %s belongs to somebody else, or is writable by others; --trust-tree changes it all the same", ErrExposed, folder)
+}
+
+// checkNames refuses a file that others could have put where it is as one more name of
+// a file elsewhere: a hard link to one of the system, where fs.protected_hardlinks is 0.
+func (j *job) checkNames() error {
+	if !j.file.Folder().OthersCanAdd() {
+		return nil
+	}
+	name := j.file.Name()
+	others, err := j.file.OtherNames(name+launch.TargetSuffix, linkName(name))
+	if err == nil && others > 0 {
+		err = fmt.Errorf("%w: it has %d other names, and somebody else could have given it this one; name the file where nobody could", ErrExposed, others)
+	}
+	return err
 }
 
 func (j *job) strip(old string) (Change, error) {

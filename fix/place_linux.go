@@ -82,6 +82,9 @@ func (i *install) moveBack(program *held.File) error {
 // tmpPrefix begins the names of temporary files for a program.
 func tmpPrefix(name string) string { return "." + name + launch.TargetSuffix + "-" }
 
+// linkName is the program's second name on its way to where the launcher looks.
+func linkName(name string) string { return tmpPrefix(name) + "link" }
+
 // write makes the complete launcher under a name of its own.
 func (i *install) write() (_ *held.Temporary, err error) {
 	t, err := i.file.Folder().Create(tmpPrefix(i.file.Name()))
@@ -120,7 +123,7 @@ func (i *install) moveProgram() (*held.File, error) {
 	case i.there == half:
 		return i.file.Folder().Open(name)
 	case i.there == left: // over what is there
-		link, err := i.file.Link(tmpPrefix(i.file.Name()) + "link")
+		link, err := i.file.Link(linkName(i.file.Name()))
 		if err != nil {
 			return nil, err
 		}
