@@ -97,7 +97,8 @@ func (j *job) checkPlace() error {
 	if link := j.file.Folder().ByLink(); link != "" {
 		return fmt.Errorf("%w: %s is a symbolic link that somebody else could have put there; name the file that it leads to", ErrExposed, link)
 	}
-	if err := j.checkNames(); err != nil {
+	name := j.file.Name()
+	if err := checkNames(j.file, name+launch.TargetSuffix, linkName(name)); err != nil {
 		return err
 	}
 	folder := j.file.Exposed()
@@ -109,14 +110,13 @@ func (j *job) checkPlace() error {
 
 // checkNames refuses a file that others could have put where it is as one more name of
 // a file elsewhere: a hard link to one of the system, where fs.protected_hardlinks is 0.
-func (j *job) checkNames() error {
-	if !j.file.Folder().OthersCanAdd() {
+func checkNames(f *held.File, known ...string) error {
+	if !f.Folder().OthersCanAdd() {
 		return nil
 	}
-	name := j.file.Name()
-	others, err := j.file.OtherNames(name+launch.TargetSuffix, linkName(name))
+	others, err := f.OtherNames(known...)
 	if err == nil && others > 0 {
-		err = fmt.Errorf("%w: it has %d other names, and somebody else could have given it this one; name the file where nobody could", ErrExposed, others)
+		err = fmt.Errorf("%w: %s has %d other names, and somebody else could have given it this one; name the file where nobody could", ErrExposed, f.Name(), others)
 	}
 	return err
 }

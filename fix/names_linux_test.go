@@ -43,11 +43,28 @@ func TestAnotherName(t *testing.T) {
 	}
 	path := dumb(t, "cap_net_bind_service=ep")
 	dir := filepath.Dir(path)
-	o.Mode = fix.Launcher
+	o.TrustTree, o.Mode = false, fix.Launcher
 	if err := errors.Join(os.Chmod(dir, 0o777|os.ModeSticky), os.Link(path, path+".capwise"), os.Link(path, dir+"/.cat.capwise-link")); err != nil {
 		t.Fatal(err)
 	}
 	if c, err := apply(t, path, o); err != nil || c.Placed == nil {
 		t.Errorf("unfinished: %+v, %v", c, err)
+	}
+}
+
+// TestAnotherTarget holds the same of what lies where a launcher has its program.
+func TestAnotherTarget(t *testing.T) {
+	need.Root(t)
+	o := launcherOptions(t)
+	path, other := dumb(t, "cap_net_bind_service=ep"), dumb(t, "cap_net_bind_service=ep")
+	if _, err := apply(t, path, o); err != nil {
+		t.Fatal(err)
+	}
+	target := path + ".capwise"
+	if err := errors.Join(os.Chmod(filepath.Dir(path), 0o777|os.ModeSticky), os.Remove(target), os.Link(other, target)); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := apply(t, path, o); !errors.Is(err, fix.ErrExposed) || text(t, other) != "cap_net_bind_service=ep" {
+		t.Errorf("%+v, %v; the other file carries %q", c, err, text(t, other))
 	}
 }

@@ -83,7 +83,10 @@ func (j *job) finishPair(c *Change, target *held.File, config launch.Config) err
 	if unfinished {
 		c.Old = behind.String() + " behind a launcher"
 	}
-	if err := j.checkPlace(); err != nil || j.DryRun {
+	if err := j.checkPlace(); err != nil {
+		return err
+	}
+	if err := checkNames(target); err != nil || j.DryRun {
 		return err
 	}
 	return j.complete(target, config, behind)
