@@ -8,6 +8,7 @@ import (
 
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/held"
+	"github.com/capwise/capwise/launch"
 	"github.com/capwise/capwise/scan"
 )
 
@@ -15,7 +16,7 @@ import (
 // without capabilities needs no change. The caller needs CAP_SETFCAP over the file,
 // and for a launcher to write to its folder.
 //
-// The error is an [*fs.PathError]; it wraps [ErrForeign], [ErrExposed], [ErrOwner],
+// The error is an [*fs.PathError]; it wraps [ErrForeign], [ErrExposed], [ErrOwner], [ErrGains],
 // [filecap.ErrFormat] (Strip takes those too) or the kernel's.
 func File(f *held.File, o Options) (Change, error) {
 	j := job{Options: o, file: f}
@@ -96,11 +97,28 @@ func (j *job) checkPlace() error {
 	if link := j.file.Folder().ByLink(); link != "" {
 		return fmt.Errorf("%w: %s is a symbolic link that somebody else could have put there; name the file that it leads to", ErrExposed, link)
 	}
+	name := j.file.Name()
+	if err := checkNames(j.file, name+launch.TargetSuffix, linkName(name)); err != nil {
+		return err
+	}
 	folder := j.file.Exposed()
 	if folder == "" || j.TrustTree {
 		return nil
 	}
 	return fmt.Errorf("%w: %s belongs to somebody else, or is writable by others; --trust-tree changes it all the same", ErrExposed, folder)
+}
+
+// checkNames refuses a file that others could have put where it is as one more name of
+// a file elsewhere: a hard link to one of the system, where fs.protected_hardlinks is 0.
+func checkNames(f *held.File, known ...string) error {
+	if !f.Folder().OthersCanAdd() {
+		return nil
+	}
+	others, err := f.OtherNames(known...)
+	if err == nil && others > 0 {
+		err = fmt.Errorf("%w: %s has %d other names, and somebody else could have given it this one; name the file where nobody could", ErrExposed, f.Name(), others)
+	}
+	return err
 }
 
 func (j *job) strip(old string) (Change, error) {

@@ -117,3 +117,6 @@ var ErrExposed = errors.New("others than root and the caller can put another fil
 // ErrOwner says that a change would give a capability to somebody who did not have
 // it.
 var ErrOwner = errors.New("others than root could give the capability to any program")
+
+// ErrGains says that a launcher asks for more than it carries.
+var ErrGains = errors.New("a launcher gets no capability that it does not carry")

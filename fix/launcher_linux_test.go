@@ -221,7 +221,7 @@ func TestLauncherGone(t *testing.T) {
 		"is gone":                   os.Remove,
 		"not a regular file":        func(target string) error { return errors.Join(os.Remove(target), os.Symlink(victim, target)) },
 		"carries no capability any": func(target string) error { return os.WriteFile(target, []byte("other"), 0o755) },
-		"which the launcher does not give": func(target string) error {
+		"not what the launcher gives": func(target string) error {
 			return setText(target, "cap_net_bind_service,cap_setuid=ep")
 		},
 	} {

@@ -38,8 +38,10 @@ func launcherIn(f *held.File) (launch.Config, error) {
 }
 
 // finish gives a launcher, and the program behind it, the capabilities that they
-// should have. A program that has none any more gets none: it may have been written
-// to since.
+// should have. What they do not carry they do not get, whatever the launcher says that
+// it was made for: whoever may write to it can make it say so, and a shared mapping
+// lets him keep what it carries. A program that has none any more gets none: it may
+// have been written to since.
 func (j *job) finish(config launch.Config) (Change, error) {
 	c := Change{Action: Keep, Old: j.old.String(), New: j.old.String()}
 	if config.Target != j.file.RealPath()+launch.TargetSuffix {
@@ -67,26 +69,43 @@ func (j *job) finishPair(c *Change, target *held.File, config launch.Config) err
 		}
 	case err != nil:
 		return err
-	case behind.Permitted&^wants.Permitted != 0:
-		return fmt.Errorf("its program, %s, carries %s, which the launcher does not give", config.Target, behind)
+	case behind.Permitted != 0 && behind.Permitted != wants.Permitted:
+		return fmt.Errorf("its program, %s, carries %s, which is not what the launcher gives", config.Target, behind)
 	}
 	unfinished := behind.Permitted != 0
 	if j.old == wants && !unfinished {
 		return nil
 	}
+	if missing := wants.Permitted &^ j.old.Permitted; missing != 0 {
+		return fmt.Errorf("%w: it is a launcher that says it was made for %s, and does not carry that", ErrGains, missing)
+	}
 	c.Action, c.New = Launcher, wants.String()+" on a launcher"
 	if unfinished {
 		c.Old = behind.String() + " behind a launcher"
 	}
-	if err := j.checkPlace(); err != nil || j.DryRun {
+	if err := j.checkPlace(); err != nil {
 		return err
 	}
-	if unfinished {
-		if err := j.handOver(target, config, behind); err != nil {
-			return err
-		}
+	if err := checkNames(target); err != nil || j.DryRun {
+		return err
 	}
-	return j.file.SetCaps(wants)
+	return j.complete(target, config, behind)
+}
+
+// complete makes the changes. Whoever has put the launcher in place has it locked
+// until he has done so himself.
+func (j *job) complete(target *held.File, config launch.Config, behind filecap.Caps) error {
+	free, err := j.file.Lock()
+	if err == nil && !free {
+		err = errBusy
+	}
+	if err == nil && behind.Permitted != 0 {
+		err = j.handOver(target, config, behind)
+	}
+	if err != nil {
+		return err
+	}
+	return j.file.SetCaps(LauncherCaps(config.Prefer))
 }
 
 // handOver gives the program behind a launcher what it carries there, in the place

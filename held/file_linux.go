@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/capwise/capwise/filecap"
@@ -125,6 +126,35 @@ func (f *File) Links() int {
 		return 0
 	}
 	return int(now.Nlink)
+}
+
+// OtherNames is how many names the file has besides its own and those of the given
+// ones of its folder that lead to it. The names that are counted were there all the
+// time, so that nobody can have added to them, or hidden one, meanwhile.
+func (f *File) OtherNames(known ...string) (int, error) {
+	same := []*File{f}
+	for _, name := range known {
+		other, err := f.folder.Open(name)
+		if err != nil {
+			continue // then it is not counted
+		}
+		defer func() { _ = other.Close() }() // O_PATH
+		if f.Same(other) {
+			same = append(same, other)
+		}
+	}
+	links := f.Links()
+	for _, one := range same {
+		// The kernel marks a descriptor whose name was taken away, for good.
+		at, err := os.Readlink(procName(one.fd))
+		if err == nil && strings.HasSuffix(at, " (deleted)") {
+			err = ErrSwapped
+		}
+		if err != nil {
+			return 0, f.failed("stat", err)
+		}
+	}
+	return links - len(same), nil
 }
 
 // OthersCanWrite reports whether somebody else than root and the caller owns the

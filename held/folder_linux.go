@@ -55,6 +55,12 @@ func (d *Folder) Exposed() string { return d.exposed }
 // it leads, somebody else could have chosen. "" if there is none.
 func (d *Folder) ByLink() string { return d.byLink }
 
+// OthersCanAdd reports whether somebody else than root and the caller may put names
+// into the folder, be it a sticky one.
+func (d *Folder) OthersCanAdd() bool {
+	return !trusted(d.stat.Uid) || d.stat.Mode&writableByOthers != 0
+}
+
 // Fd is its descriptor, which stays the folder's.
 func (d *Folder) Fd() int { return d.fd }
 

@@ -134,6 +134,28 @@ func TestSwapped(t *testing.T) {
 	}
 }
 
+// TestOtherNames holds that names that have come and gone can't hide another one.
+func TestOtherNames(t *testing.T) {
+	need.Root(t)
+	dir := t.TempDir()
+	check(t, os.WriteFile(dir+"/a", nil, 0o644), os.Link(dir+"/a", dir+"/b"), os.Link(dir+"/a", dir+"/c"), os.WriteFile(dir+"/d", nil, 0o644))
+	f, err := held.Open(dir + "/a")
+	check(t, err)
+	defer f.Close()
+	for _, tc := range []struct {
+		known []string
+		want  int
+	}{{nil, 2}, {[]string{"b"}, 1}, {[]string{"b", "c"}, 0}, {[]string{"d", "nothing"}, 2}} {
+		if n, err := f.OtherNames(tc.known...); err != nil || n != tc.want {
+			t.Errorf("besides %q: %d, %v, want %d", tc.known, n, err, tc.want)
+		}
+	}
+	check(t, os.Remove(dir+"/a"), os.Link(dir+"/b", dir+"/a"))
+	if n, err := f.OtherNames(); !errors.Is(err, held.ErrSwapped) {
+		t.Errorf("a name that was gone meanwhile: %d, %v", n, err)
+	}
+}
+
 // TestTemporary holds that a temporary file is locked for as long as it is open, and
 // what becomes of it.
 func TestTemporary(t *testing.T) {

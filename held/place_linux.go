@@ -21,27 +21,52 @@ type Temporary struct {
 
 // Create makes a new file, that only the caller can read, whose name begins with
 // prefix.
-func (d *Folder) Create(prefix string) (*Temporary, error) {
+func (d *Folder) Create(prefix string) (_ *Temporary, err error) {
 	name := prefix + rand.Text()
 	fd, err := syscall.Openat(d.fd, name, syscall.O_RDWR|syscall.O_CREAT|syscall.O_EXCL|syscall.O_NOFOLLOW|syscall.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, d.failed("create", name, err)
 	}
 	file := os.NewFile(uintptr(fd), name)
-	err = syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
-	if err != nil {
-		return nil, errors.Join(d.failed("flock", name, err), file.Close(), syscall.Unlink(procName(d.fd)+"/"+name))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, file.Close())
+		}
+	}()
+	if err := syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return nil, errors.Join(d.failed("flock", name, err), d.forget(name))
 	}
-	h, err := d.Open(name)
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	t := &Temporary{file, h}
 	var st syscall.Stat_t
-	if err := syscall.Fstat(fd, &st); err != nil || st.Ino != h.stat.Ino || st.Dev != h.stat.Dev {
-		return nil, errors.Join(d.failed("create", name, ErrSwapped), err, t.Close())
+	if err := syscall.Fstat(fd, &st); err != nil {
+		return nil, errors.Join(d.failed("stat", name, err), d.forget(name))
 	}
-	return t, nil
+	h, err := d.made(name, st)
+	if err != nil {
+		return nil, err
+	}
+	return &Temporary{file, h}, nil
+}
+
+// made holds what has been made under a name just now, which is the inode of st. What
+// can't be held is removed again.
+func (d *Folder) made(name string, st syscall.Stat_t) (*File, error) {
+	f, err := d.Open(name)
+	if err != nil {
+		return nil, errors.Join(err, d.forget(name))
+	}
+	if f.stat.Ino != st.Ino || f.stat.Dev != st.Dev {
+		return nil, errors.Join(d.failed("create", name, ErrSwapped), f.Close())
+	}
+	return f, nil
+}
+
+// forget removes a name that has been made just now.
+func (d *Folder) forget(name string) error {
+	err := syscall.Unlinkat(d.fd, name)
+	if err == nil || errors.Is(err, syscall.ENOENT) {
+		return nil
+	}
+	return d.failed("remove", name, err)
 }
 
 // Held is the file as others of the package are.
@@ -67,13 +92,13 @@ func (f *File) Lock() (bool, error) {
 	return err == nil, err
 }
 
-// Link gives the file another name in its folder. The error wraps
-// [os.ErrExist] if there is one of this name.
-func (f *File) Link(name string) error {
+// Link gives the file another name in its folder, and returns it as held by that.
+// The error wraps [os.ErrExist] if there is one of this name.
+func (f *File) Link(name string) (*File, error) {
 	if err := sys.LinkDescriptor(procName(f.fd), f.folder.fd, name); err != nil {
-		return f.folder.failed("link", name, err)
+		return nil, f.folder.failed("link", name, err)
 	}
-	return nil
+	return f.folder.made(name, f.stat)
 }
 
 // Rename moves the file to another name in its folder, over what is there. Its name

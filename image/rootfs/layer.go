@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/gzip"
@@ -236,13 +237,16 @@ func (r *reader) contents(i *item, x *extra, size int64, content io.Reader) erro
 }
 
 // capsOf returns the attribute security.capability from the records that GNU
-// tar and bsdtar write.
+// tar and bsdtar write. The last counts, and GNU tar's where there are both.
 func capsOf(records []tarwalk.Record) (caps []byte, err error) {
-	for _, r := range records {
+	for _, r := range slices.Backward(records) {
 		switch r.Key {
 		case "SCHILY.xattr.security.capability":
 			return append([]byte{}, r.Value...), nil
 		case "LIBARCHIVE.xattr.security.capability":
+			if caps != nil {
+				continue
+			}
 			if caps, err = base64.RawStdEncoding.DecodeString(strings.TrimRight(string(r.Value), "=")); err != nil {
 				return nil, fmt.Errorf("LIBARCHIVE.xattr.security.capability: %w", err)
 			}

@@ -151,24 +151,16 @@ func cut(b []byte) string {
 func (e *Entry) finish(h header) error {
 	e.Type, e.Size, e.Name, e.Linkname = h.kind, h.size, h.name, h.link
 	e.Mode, e.UID, e.GID = h.mode, h.uid, h.gid
-	var name, link string
-	for _, s := range e.extension {
-		data := e.Raw[s.begin+blockSize : s.begin+blockSize+s.data]
-		switch s.kind {
-		case typeLongName:
-			name = cut(data)
-		case typeLongLink:
-			link = cut(data)
-		default:
-			records, err := parseRecords(data, s.begin+blockSize)
-			if err != nil {
-				return err
-			}
-			e.Records = append(e.Records, records...)
-		}
+	name, link, err := e.extensions()
+	if err != nil {
+		return err
 	}
+	last := map[string]Record{}
 	for _, r := range e.Records {
-		if err := e.take(r); err != nil {
+		last[r.Key] = r
+	}
+	for _, key := range takenOver {
+		if err := e.take(last[key]); err != nil {
 			return err
 		}
 	}
@@ -204,39 +196,6 @@ func (e *Entry) checkNames() error {
 		if err != nil {
 			return fmt.Errorf("%w: %.60q...: %w", ErrFormat, name, err)
 		}
-	}
-	return nil
-}
-
-// take takes what one record says.
-func (e *Entry) take(r Record) error {
-	value := string(r.Value)
-	if value == "" {
-		return nil
-	}
-	switch r.Key {
-	case "path", "GNU.sparse.name":
-		e.Name = value
-	case "linkpath":
-		e.Linkname = value
-	case "uid":
-		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil {
-			return fmt.Errorf("%w: %q: wrong owner %q in a PAX record", ErrFormat, e.Name, value)
-		}
-		e.UID = n
-	case "gid":
-		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil {
-			return fmt.Errorf("%w: %q: wrong group %q in a PAX record", ErrFormat, e.Name, value)
-		}
-		e.GID = n
-	case "size":
-		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || n < 0 || n > math.MaxInt64-blockSize {
-			return fmt.Errorf("%w: %q: wrong size %q in a PAX record", ErrFormat, e.Name, value)
-		}
-		e.Size = n
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package tarwalk
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"strconv"
 )
 
@@ -46,4 +47,66 @@ func parseRecords(data []byte, at int) ([]Record, error) {
 // that has no others is left out whole.
 func (e *Entry) Without(drop func(key string) bool) ([]byte, error) {
 	return e.Rewritten(Rewrite{Size: e.Size, Drop: drop})
+}
+
+// extensions reads the extended headers: the PAX records, and the names of GNU tar.
+// There is one PAX header at most. Of two, archive/tar takes the last only, and other
+// readers both.
+func (e *Entry) extensions() (name, link string, err error) {
+	seen := false
+	for _, s := range e.extension {
+		data := e.Raw[s.begin+blockSize : s.begin+blockSize+s.data]
+		switch s.kind {
+		case typeLongName:
+			name = cut(data)
+		case typeLongLink:
+			link = cut(data)
+		default:
+			if seen {
+				return "", "", fmt.Errorf("%w: two PAX headers for one file", ErrFormat)
+			}
+			seen = true
+			if e.Records, err = parseRecords(data, s.begin+blockSize); err != nil {
+				return "", "", err
+			}
+		}
+	}
+	return name, link, nil
+}
+
+// takenOver are the keys of records that say something over the main header. The
+// name of a sparse file comes last.
+var takenOver = []string{"path", "linkpath", "uid", "gid", "size", "GNU.sparse.name"}
+
+// take takes what one record says.
+func (e *Entry) take(r Record) error {
+	value := string(r.Value)
+	if value == "" {
+		return nil
+	}
+	switch r.Key {
+	case "path", "GNU.sparse.name":
+		e.Name = value
+	case "linkpath":
+		e.Linkname = value
+	case "uid":
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%w: %q: wrong owner %q in a PAX record", ErrFormat, e.Name, value)
+		}
+		e.UID = n
+	case "gid":
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil {
+			return fmt.Errorf("%w: %q: wrong group %q in a PAX record", ErrFormat, e.Name, value)
+		}
+		e.GID = n
+	case "size":
+		n, err := strconv.ParseInt(value, 10, 64)
+		if err != nil || n < 0 || n > math.MaxInt64-blockSize {
+			return fmt.Errorf("%w: %q: wrong size %q in a PAX record", ErrFormat, e.Name, value)
+		}
+		e.Size = n
+	}
+	return nil
 }

@@ -33,7 +33,8 @@ type Entry struct {
 	Offset int64
 	// Raw are the headers, extended ones first: whole blocks.
 	Raw []byte
-	// Records are the PAX records in Raw that are for this entry alone.
+	// Records are the PAX records in Raw that are for this entry alone. Of two with
+	// one key the last counts.
 	Records []Record
 	// Name and Linkname are as archive/tar reads them.
 	Name, Linkname string

@@ -80,6 +80,9 @@ func agree(t *testing.T, b []byte, strict bool) {
 			if int64(int(e.UID)) != int64(h.Uid) || e.Mode != h.Mode {
 				t.Fatalf("%s: mode %o, owner %d; archive/tar reads %o, %d", e.Name, e.Mode, e.UID, h.Mode, h.Uid)
 			}
+			if e.Type == tarwalk.TypeReg && !e.Sparse() && e.Size != h.Size {
+				t.Fatalf("%s: %d bytes; archive/tar reads %d", e.Name, e.Size, h.Size)
+			}
 			for _, r := range e.Records {
 				if !bytes.Equal(r.Value, e.Raw[r.At:r.At+len(r.Value)]) {
 					t.Fatalf("%s: record %s is not at %d", e.Name, r.Key, r.At)

@@ -84,6 +84,12 @@ var attackers = []attacker{
 	{name: "other kinds", says: "z is exchanged with a FIFO, a folder and a socket", target: "home/user/z", prepare: func(h string) {
 		_ = syscall.Mkfifo(h+"/fifo", 0o644)
 	}, again: func(h string) { exchange(h+"/z", h+"/fifo"); exchange(h+"/z", h+"/dir") }},
+	{name: "name of the system's", says: "z is a hard link to a program of root's, again and again; he may, as with fs.protected_hardlinks 0", target: "home/user/z", asRoot: true, again: func(h string) {
+		_ = os.Remove(h + "/z")
+		_ = os.Link(sys(h, "z"), h+"/z")
+		_ = os.Link(sys(h, "z"), h+"/z.capwise")
+		_ = os.Remove(h + "/z.capwise")
+	}},
 	{name: "mount over", says: "sys is mounted over the folder of z, and away", target: "home/user/dir/z", asRoot: true, again: func(h string) {
 		_ = syscall.Mount(filepath.Dir(sys(h, "z")), h+"/dir", "", syscall.MS_BIND, "")
 		_ = syscall.Unmount(h+"/dir", syscall.MNT_DETACH)

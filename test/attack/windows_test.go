@@ -33,13 +33,19 @@ var call = regexp.MustCompile(`(?m)^(\d+) +(\w+)\(`)
 // windows lists the windows of a variant, from a run that nobody attacks.
 func (w *war) windows(variant []string) []window {
 	w.reset()
+	list := w.traced(variant)
+	w.must(w.clean())
+	return list
+}
+
+// traced runs a variant on the scene as it is, and lists its windows.
+func (w *war) traced(variant []string) []window {
 	log := filepath.Join(w.t.TempDir(), "strace")
 	out, _ := w.fix(variant, []string{"strace", "-f", "-qq", "-o", log, "-e", "trace=" + calls}) // it may refuse
 	text, err := os.ReadFile(log)
 	if err != nil {
 		w.t.Fatalf("strace: %v: %s", err, out)
 	}
-	w.must(w.clean())
 	threads, all := map[string]int{}, map[window]bool{}
 	for _, m := range call.FindAllStringSubmatch(string(text), -1) {
 		threads[m[1]+m[2]]++

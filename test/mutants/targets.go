@@ -36,6 +36,7 @@ var targets = []target{
 	{pkg: ".", tests: []string{". . " + slow}},
 	{pkg: "launch", tests: []string{". ./launch"}},
 	{pkg: "fix", tests: []string{". ./fix"}},
+	{pkg: "held", tests: []string{". ./held", ". ./fix"}},
 }
 
 const slow = "BuildsEverywhere|EveryFuzzer|ReadmeCode|NoRequirements|OneDoor"
