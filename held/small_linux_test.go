@@ -99,6 +99,22 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// TestByLink holds that of the links in folders of others the first is named.
+func TestByLink(t *testing.T) {
+	need.Root(t)
+	dir := t.TempDir()
+	check(t, os.Mkdir(dir+"/u", 0o755), os.Mkdir(dir+"/in", 0o755), os.WriteFile(dir+"/in/file", nil, 0o644),
+		os.Symlink("two", dir+"/u/one"), os.Symlink("../in", dir+"/u/two"), os.Symlink("u/one", dir+"/ours"), os.Chown(dir+"/u", 7, 0))
+	for path, want := range map[string]string{"u/one": dir + "/u/one", "u/two": dir + "/u/two", "ours": dir + "/u/one", "in": ""} {
+		f, err := held.Open(dir + "/" + path + "/./file")
+		check(t, err)
+		if got := f.Folder().ByLink(); got != want {
+			t.Errorf("%s: by %q, want %q", path, got, want)
+		}
+		check(t, f.Close())
+	}
+}
+
 // TestOthers holds who counts as another: for root everybody else, and for a user
 // everybody but root and himself. It runs itself as that user.
 func TestOthers(t *testing.T) {
