@@ -124,10 +124,8 @@ func (p Program) FinalMode(owners Owners) uint32 {
 func (p Program) Placed(c launch.Config) *Placed {
 	out := &Placed{Target: c.Target, Arch: p.Arch, Owner: c.Owner}
 	switch {
-	case c.Owner != 0 && c.By == launch.Ambient:
+	case c.Owner != 0: // writing takes them away, but not through a shared mapping
 		out.note("user %d owns launcher and program, and can give %s to any program", c.Owner, c.Prefer)
-	case c.Owner != 0:
-		out.note("user %d owns launcher and program; whoever writes to one of them takes its capabilities away", c.Owner)
 	default:
 		out.note("root owns launcher and program: nobody else can give %s to another program", c.Prefer)
 	}

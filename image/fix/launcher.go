@@ -68,6 +68,8 @@ func (f *fixer) launcherFor(l *layer, c *capable) (launch.Config, filefix.Progra
 		return launch.Config{}, p, errors.New("it is not a regular file, or a sparse one")
 	case c.entry.UID < 0 || c.entry.UID > math.MaxUint32:
 		return launch.Config{}, p, fmt.Errorf("user %d owns it, whom Linux does not have", c.entry.UID)
+	case c.hasList():
+		return launch.Config{}, p, errors.New("it has an access control list, by which others may write to it whatever its mode says")
 	case len(path.Base(p.Target())) > maxName:
 		return launch.Config{}, p, fmt.Errorf("the name %s would be too long", p.Target())
 	case !c.seenAs[c.path]:
@@ -82,6 +84,12 @@ func (f *fixer) launcherFor(l *layer, c *capable) (launch.Config, filefix.Progra
 		return config, p, fmt.Errorf("the launcher would refuse to start it: %w", err)
 	}
 	return config, p, nil
+}
+
+// hasList reports whether engines give the file an access control list. The launcher
+// would see it in the mode, and start nothing.
+func (c *capable) hasList() bool {
+	return slices.ContainsFunc(c.entry.Records, func(r tarwalk.Record) bool { return r.Key == "SCHILY.xattr.system.posix_acl_access" && len(r.Value) > 0 })
 }
 
 // configFor reads the program, and returns what its launcher is made for.

@@ -310,7 +310,10 @@ func TestLauncherOwners(t *testing.T) {
 		"it belongs to user 7, who would lose":                                            {func(f *fileSpec) { f.mode = 0o755 }, filefix.Refuse},
 		"its mode 0775 lets others write to it, who":                                      {func(f *fileSpec) { f.uid = 0 }, filefix.Refuse},
 		"nobody but root could start it if it were root's":                                {func(f *fileSpec) { f.mode = 0o700 }, filefix.ChownRoot},
-		"/usr/bin: belongs to user 7, who could put another pro":                          {func(f *fileSpec) { f.name = "usr/bin/dir/../app" }, filefix.ChownRoot},
+		"it has an access control list": {func(f *fileSpec) {
+			f.records = map[string]string{"SCHILY.xattr.system.posix_acl_access": "\x02\x00"}
+		}, filefix.ChownRoot},
+		"/usr/bin: belongs to user 7, who could put another pro": {func(f *fileSpec) { f.name = "usr/bin/dir/../app" }, filefix.ChownRoot},
 	} {
 		changed := app
 		tc.change(&changed)
