@@ -25,16 +25,17 @@ func TestInTheWay(t *testing.T) {
 		change  func(target string) error
 		refused bool
 	}{
-		"left":                  {"cap_net_raw=ei", nil, false},
-		"nothing":               {"", nil, true},
-		"permitted":             {"cap_net_raw=eip", nil, true},
-		"no capability":         {"=e", nil, true},
-		"not effective":         {"cap_net_raw=i", nil, true},
-		"writable":              {"cap_net_raw=ei", func(target string) error { return os.Chmod(target, 0o757) }, true},
-		"two names":             {"cap_net_raw=ei", func(target string) error { return os.Link(target, target+"2") }, true},
-		"launchers for another": {"cap_net_raw=ei", func(target string) error { return launchers(target, "cap_net_raw=p", "/elsewhere") }, false},
-		"launchers without":     {"cap_net_raw=ei", func(target string) error { return launchers(target, "", target) }, false},
-		"launchers for it":      {"cap_net_raw=ei", func(target string) error { return launchers(target, "cap_net_raw=p", target) }, true},
+		"left":                        {"cap_net_raw=ei", nil, false},
+		"nothing":                     {"", nil, true},
+		"permitted":                   {"cap_net_raw=eip", nil, true},
+		"no capability":               {"=e", nil, true},
+		"not effective":               {"cap_net_raw=i", nil, true},
+		"writable":                    {"cap_net_raw=ei", func(target string) error { return os.Chmod(target, 0o757) }, true},
+		"two names":                   {"cap_net_raw=ei", func(target string) error { return os.Link(target, target+"2") }, true},
+		"launchers for another":       {"cap_net_raw=ei", func(target string) error { return launchers(target, "cap_net_raw=p", "/elsewhere") }, false},
+		"launchers without":           {"cap_net_raw=ei", func(target string) error { return launchers(target, "", target) }, false},
+		"launchers that give nothing": {"cap_net_raw=ei", func(target string) error { return launchers(target, "cap_net_raw=i", target) }, false},
+		"launchers for it":            {"cap_net_raw=ei", func(target string) error { return launchers(target, "cap_net_raw=p", target) }, true},
 	} {
 		path := dumb(t, "cap_net_bind_service=ep")
 		target := path + launch.TargetSuffix
