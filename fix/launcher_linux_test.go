@@ -341,6 +341,11 @@ func TestOrigin(t *testing.T) {
 	if _, err := apply(t, path, o); !errors.Is(err, fix.ErrSecureExecution) || !strings.Contains(err.Error(), `in "$ORIGIN" (RUNPATH)`) {
 		t.Errorf("auto: %v", err)
 	}
+	byName := o
+	byName.Mode, byName.DryRun = fix.Launcher, true
+	if c, err := apply(t, path, byName); err != nil || c.Placed == nil {
+		t.Errorf("by name: %+v, %v", c, err)
+	}
 	o.NoSecureExecution = true
 	c, err := apply(t, path, o)
 	if err != nil || c.Placed == nil || !strings.Contains(strings.Join(c.Placed.Notes, "; "), "without secure-execution mode") {

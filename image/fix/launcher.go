@@ -89,7 +89,9 @@ func (f *fixer) launcherFor(l *layer, c *capable) (launch.Config, filefix.Progra
 // hasList reports whether engines give the file an access control list. The launcher
 // would see it in the mode, and start nothing.
 func (c *capable) hasList() bool {
-	return slices.ContainsFunc(c.entry.Records, func(r tarwalk.Record) bool { return r.Key == "SCHILY.xattr.system.posix_acl_access" && len(r.Value) > 0 })
+	return slices.ContainsFunc(c.entry.Records, func(r tarwalk.Record) bool {
+		return r.Key == "SCHILY.xattr.system.posix_acl_access" && len(r.Value) > 0
+	})
 }
 
 // configFor reads the program, and returns what its launcher is made for.
