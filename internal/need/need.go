@@ -39,6 +39,16 @@ func File(t testing.TB, path, how string) {
 	}
 }
 
+// Setting leaves the test out unless the kernel's setting in the file under /proc/sys
+// is one that fits; want says which do.
+func Setting(t testing.TB, file, want string, fits func(string) bool) {
+	t.Helper()
+	text, err := os.ReadFile("/proc/sys/" + file)
+	if err != nil || !fits(string(text)) {
+		missing(t, file+": "+want)
+	}
+}
+
 func missing(t testing.TB, what string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {
