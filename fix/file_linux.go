@@ -94,8 +94,8 @@ func (j *job) choose() error {
 // checkPlace refuses where others could put another file there, and always where they
 // could have led to a file that is not in the tree.
 func (j *job) checkPlace() error {
-	if link := j.file.Folder().ByLink(); link != "" {
-		return fmt.Errorf("%w: %s is a symbolic link that somebody else could have put there; name the file that it leads to", ErrExposed, link)
+	if led := j.file.Folder().Led(); led != "" {
+		return fmt.Errorf("%w: %s that somebody else could have put there; name the file that it leads to", ErrExposed, led)
 	}
 	name := j.file.Name()
 	if err := checkNames(j.file, name+launch.TargetSuffix, linkName(name)); err != nil {

@@ -56,7 +56,7 @@ func (d *Folder) Open(name string) (*File, error) {
 	if !sys.HasProc() {
 		return nil, d.failed("open", name, errors.New("capwise needs the process file system at /proc, which is not mounted"))
 	}
-	fd, err := d.openat(name, openPath)
+	fd, crossed, err := sys.OpenMarking(d.fd, name, openPath)
 	if err != nil {
 		return nil, d.failed("open", name, err)
 	}
@@ -72,7 +72,7 @@ func (d *Folder) Open(name string) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(d.failed("open", ".", err), syscall.Close(fd))
 	}
-	f.folder = &Folder{fd: again, path: d.path, stat: d.stat, exposed: d.exposed, byLink: d.byLink}
+	f.folder = &Folder{fd: again, path: d.path, stat: d.stat, exposed: d.exposed, led: d.ledBy(f.Path, crossed)}
 	f.exposed = d.exposure(&f.stat)
 	return f, nil
 }

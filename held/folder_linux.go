@@ -18,7 +18,7 @@ type Folder struct {
 	path    string
 	stat    syscall.Stat_t
 	exposed string
-	byLink  string
+	led     string
 }
 
 const (
@@ -51,9 +51,10 @@ func (d *Folder) Path() string { return d.path }
 // thing under the name that was followed; "" if there is none.
 func (d *Folder) Exposed() string { return d.exposed }
 
-// ByLink returns the first symbolic link that was followed in an exposed folder: where
-// it leads, somebody else could have chosen. "" if there is none.
-func (d *Folder) ByLink() string { return d.byLink }
+// Led returns the first symbolic link that was followed, or mount point that was
+// crossed, in a folder where somebody else could have put it, in words: where it leads,
+// he could have chosen. "" if there is none. Mount points show from Linux 5.6 on.
+func (d *Folder) Led() string { return d.led }
 
 // OthersCanAdd reports whether somebody else than root and the caller may put names
 // into the folder, be it a sticky one.
@@ -72,11 +73,11 @@ func (d *Folder) Close() error { return syscall.Close(d.fd) }
 
 // Child opens a folder in this one, for reading. It follows no symbolic link.
 func (d *Folder) Child(name string) (*Folder, error) {
-	fd, err := d.openat(name, openToRead)
+	fd, crossed, err := sys.OpenMarking(d.fd, name, openToRead)
 	if err != nil {
 		return nil, d.failed("open", name, err)
 	}
-	return d.folderAt(fd, name)
+	return d.folderAt(fd, name, crossed)
 }
 
 // Reading opens the folder itself for reading.
@@ -85,17 +86,25 @@ func (d *Folder) Reading() (*Folder, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: d.path, Err: err}
 	}
-	return &Folder{fd: fd, path: d.path, stat: d.stat, exposed: d.exposed, byLink: d.byLink}, nil
+	return &Folder{fd: fd, path: d.path, stat: d.stat, exposed: d.exposed, led: d.led}, nil
 }
 
-// folderAt makes a Folder of a descriptor of something in d.
-func (d *Folder) folderAt(fd int, name string) (*Folder, error) {
-	c := &Folder{fd: fd, path: filepath.Join(d.path, name), byLink: d.byLink}
+// folderAt makes a Folder of a descriptor of something in d, which may be mounted there.
+func (d *Folder) folderAt(fd int, name string, crossed bool) (*Folder, error) {
+	c := &Folder{fd: fd, path: filepath.Join(d.path, name)}
 	if err := syscall.Fstat(fd, &c.stat); err != nil {
 		return nil, errors.Join(d.failed("stat", name, err), syscall.Close(fd))
 	}
-	c.exposed = d.exposure(&c.stat)
+	c.exposed, c.led = d.exposure(&c.stat), d.ledBy(c.path, crossed)
 	return c, nil
+}
+
+// ledBy is [Folder.Led] for something in d, which may be mounted there.
+func (d *Folder) ledBy(path string, crossed bool) string {
+	if d.led == "" && crossed && (d.exposed != "" || d.OthersCanAdd()) {
+		return path + " is a mount point"
+	}
+	return d.led
 }
 
 // exposure is what [Folder.Exposed] says of something in d that is now at a name
@@ -190,7 +199,7 @@ func (w *walk) start() error {
 		return errors.Join(&fs.PathError{Op: "stat", Path: "/", Err: err}, syscall.Close(fd))
 	}
 	if w.at != nil {
-		root.exposed, root.byLink = w.at.exposed, w.at.byLink // a link led here
+		root.exposed, root.led = w.at.exposed, w.at.led // a link led here
 		if err := w.close(); err != nil {
 			return errors.Join(err, root.Close())
 		}
@@ -233,19 +242,19 @@ func (w *walk) failed(err error) error { return &fs.PathError{Op: "open", Path: 
 
 // step goes to one name, or returns what the symbolic link of that name leads to.
 func (w *walk) step(name string) (link string, err error) {
-	fd, err := w.at.openat(name, openPath)
+	fd, crossed, err := sys.OpenMarking(w.at.fd, name, openPath)
 	if err != nil {
 		return "", w.failed(err)
 	}
-	next, err := w.at.folderAt(fd, name)
+	next, err := w.at.folderAt(fd, name, crossed)
 	if err != nil {
 		return "", err
 	}
 	if next.stat.Mode&syscall.S_IFMT == syscall.S_IFLNK {
 		link, err = sys.ReadLink(fd)
 		w.at.exposed = next.exposed // whatever it leads to
-		if next.exposed != "" && w.at.byLink == "" {
-			w.at.byLink = next.path
+		if next.exposed != "" && w.at.led == "" {
+			w.at.led = next.path + " is a symbolic link"
 		}
 		if err == nil && link == "" {
 			err = syscall.ENOENT

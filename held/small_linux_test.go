@@ -99,16 +99,16 @@ func TestPaths(t *testing.T) {
 	}
 }
 
-// TestByLink holds that of the links in folders of others the first is named.
-func TestByLink(t *testing.T) {
+// TestLed holds that of the links in folders of others the first is named.
+func TestLed(t *testing.T) {
 	need.Root(t)
 	dir := t.TempDir()
 	check(t, os.Mkdir(dir+"/u", 0o755), os.Mkdir(dir+"/in", 0o755), os.WriteFile(dir+"/in/file", nil, 0o644),
 		os.Symlink("two", dir+"/u/one"), os.Symlink("../in", dir+"/u/two"), os.Symlink("u/one", dir+"/ours"), os.Chown(dir+"/u", 7, 0))
-	for path, want := range map[string]string{"u/one": dir + "/u/one", "u/two": dir + "/u/two", "ours": dir + "/u/one", "in": ""} {
+	for path, want := range map[string]string{"u/one": dir + "/u/one is a symbolic link", "u/two": dir + "/u/two is a symbolic link", "ours": dir + "/u/one is a symbolic link", "in": ""} {
 		f, err := held.Open(dir + "/" + path + "/./file")
 		check(t, err)
-		if got := f.Folder().ByLink(); got != want {
+		if got := f.Folder().Led(); got != want {
 			t.Errorf("%s: by %q, want %q", path, got, want)
 		}
 		check(t, f.Close())
@@ -216,4 +216,38 @@ func TestTwoDisks(t *testing.T) {
 		t.Errorf("an empty folder: %q, %v", names, err)
 	}
 	check(t, d.Close())
+}
+
+// TestLedByMount holds that a mount point in a folder of others is named, of folders
+// and of files, and none in one of root's.
+func TestLedByMount(t *testing.T) {
+	need.Root(t)
+	done := make(chan error)
+	go func() { // on a thread with mounts of its own, which ends
+		done <- func() error {
+			runtime.LockOSThread()
+			if err := errors.Join(syscall.Unshare(syscall.CLONE_NEWNS), syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_PRIVATE, "")); err != nil {
+				return err
+			}
+			dir := t.TempDir()
+			err := errors.Join(os.MkdirAll(dir+"/u/m", 0o755), os.MkdirAll(dir+"/r/m", 0o755), os.Mkdir(dir+"/sys", 0o755), os.WriteFile(dir+"/sys/file", nil, 0o644),
+				os.WriteFile(dir+"/u/f", nil, 0o644), os.Chown(dir+"/u", 7, 0),
+				syscall.Mount(dir+"/sys", dir+"/u/m", "", syscall.MS_BIND, ""), syscall.Mount(dir+"/sys", dir+"/r/m", "", syscall.MS_BIND, ""),
+				syscall.Mount(dir+"/sys/file", dir+"/u/f", "", syscall.MS_BIND, ""))
+			for path, want := range map[string]string{"u/m/file": dir + "/u/m is a mount point", "u/f": dir + "/u/f is a mount point", "r/m/file": ""} {
+				f, errOpen := held.Open(dir + "/" + path)
+				if errOpen != nil {
+					return errors.Join(err, errOpen)
+				}
+				if got := f.Folder().Led(); got != want {
+					err = errors.Join(err, fmt.Errorf("%s: led by %q, want %q", path, got, want))
+				}
+				err = errors.Join(err, f.Close())
+			}
+			return errors.Join(err, syscall.Unmount(dir+"/u/f", 0), syscall.Unmount(dir+"/u/m", 0), syscall.Unmount(dir+"/r/m", 0))
+		}()
+	}()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
