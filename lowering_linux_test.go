@@ -245,10 +245,13 @@ func unlockDoRole(args []string) any {
 }
 
 // unlockListenRole calls UnlockOSThread too often in Control.
-func unlockListenRole([]string) any {
+func unlockListenRole([]string) any { return listenUnlocking(1) }
+
+// listenUnlocking listens, with a Control that calls UnlockOSThread n times.
+func listenUnlocking(n int) any {
 	underFilter()
 	lc := capwise.ListenConfig{Control: func(string, string, syscall.RawConn) error {
-		unlock(1)
+		unlock(n)
 		return nil
 	}}
 	return after(func() error {
@@ -293,20 +296,7 @@ func unlockStrayRole([]string) any {
 }
 
 // unlockStrayListenRole undoes every lock in Control, before anything is raised.
-func unlockStrayListenRole([]string) any {
-	underFilter()
-	lc := capwise.ListenConfig{Control: func(string, string, syscall.RawConn) error {
-		unlock(1000)
-		return nil
-	}}
-	return after(func() error {
-		ln, err := lc.Listen(context.Background(), "tcp", ":80")
-		if err != nil {
-			return err
-		}
-		return ln.Close()
-	})
-}
+func unlockStrayListenRole([]string) any { return listenUnlocking(1000) }
 
 // TestUnlockFarTooOften is about a goroutine that leaves its thread: what is
 // raised then ends the process, and what is not is never raised.

@@ -94,7 +94,7 @@ func descriptors(t *testing.T) int {
 	return len(entries)
 }
 
-// TestFinish holds what is said of a launcher that is not finished, that a dry run and a
+// TestFinish checks what fix says of a launcher that is not finished, that a dry run and a
 // run while another has it locked do nothing, and what strip makes of the two.
 func TestFinish(t *testing.T) {
 	need.Root(t)

@@ -127,7 +127,7 @@ func TestRollback(t *testing.T) {
 	}
 }
 
-// TestStale holds which files beside a program are taken for what a killed run left.
+// TestStale checks which files beside a program count as what a killed run left.
 func TestStale(t *testing.T) {
 	need.Root(t)
 	path := dumb(t, "")

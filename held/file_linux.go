@@ -68,11 +68,10 @@ func (d *Folder) Open(name string) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(d.failed("open", name, err), syscall.Close(fd))
 	}
-	again, err := d.openat(".", openPath|syscall.O_DIRECTORY)
-	if err != nil {
-		return nil, errors.Join(d.failed("open", ".", err), syscall.Close(fd))
+	if f.folder, err = d.again(openPath | syscall.O_DIRECTORY); err != nil {
+		return nil, errors.Join(err, syscall.Close(fd))
 	}
-	f.folder = &Folder{fd: again, path: d.path, stat: d.stat, exposed: d.exposed, led: d.ledBy(f.Path, crossed)}
+	f.folder.led = d.ledBy(f.Path, crossed)
 	f.exposed = d.exposure(&f.stat)
 	return f, nil
 }

@@ -81,12 +81,17 @@ func (d *Folder) Child(name string) (*Folder, error) {
 }
 
 // Reading opens the folder itself for reading.
-func (d *Folder) Reading() (*Folder, error) {
-	fd, err := d.openat(".", openToRead)
+func (d *Folder) Reading() (*Folder, error) { return d.again(openToRead) }
+
+// again opens the folder itself once more.
+func (d *Folder) again(flags int) (*Folder, error) {
+	fd, _, err := sys.OpenMarking(d.fd, ".", flags)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: d.path, Err: err}
 	}
-	return &Folder{fd: fd, path: d.path, stat: d.stat, exposed: d.exposed, led: d.led}, nil
+	other := *d
+	other.fd = fd
+	return &other, nil
 }
 
 // folderAt makes a Folder of a descriptor of something in d, which may be mounted there.
@@ -136,15 +141,6 @@ const writableByOthers = 0o022
 
 // trusted reports whether a user is root or the caller.
 func trusted(uid uint32) bool { return uid == 0 || int(uid) == os.Geteuid() }
-
-func (d *Folder) openat(name string, flags int) (int, error) {
-	for {
-		fd, err := syscall.Openat(d.fd, name, flags, 0)
-		if !errors.Is(err, syscall.EINTR) {
-			return fd, err
-		}
-	}
-}
 
 func (d *Folder) failed(op, name string, err error) error {
 	return &fs.PathError{Op: op, Path: filepath.Join(d.path, name), Err: err}

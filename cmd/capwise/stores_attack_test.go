@@ -419,11 +419,10 @@ func TestLostReport(t *testing.T) {
 	}
 }
 
-// TestSavedOnce holds that the engine is asked once for an image, however many
-// services name it, and that nothing of the caller's environment is in the answer
-// (S20).
-func TestSavedOnce(t *testing.T) {
-	dir := t.TempDir()
+// countingDocker makes a command docker that saves one image whatever it is asked for,
+// and notes in dir/asked what it was asked. It returns the folder that it is in.
+func countingDocker(t *testing.T, dir string) string {
+	t.Helper()
 	image := strings.TrimPrefix(dockerOf(t, dir, append(rawEntry("bin/x", []byte("\x7fELF"), '0'), tarEnd...)), "docker-archive:")
 	bin := filepath.Join(dir, "bin")
 	if err := os.Mkdir(bin, 0o755); err != nil {
@@ -433,6 +432,15 @@ func TestSavedOnce(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(bin, "docker"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	return bin
+}
+
+// TestSavedOnce holds that the engine is asked once for an image, however many
+// services name it, and that nothing of the caller's environment is in the answer
+// (S20).
+func TestSavedOnce(t *testing.T) {
+	dir := t.TempDir()
+	bin := countingDocker(t, dir)
 	file := putFile(t, filepath.Join(dir, "compose.yaml"), "services:\n"+services(2000, "{image: 'x:1', user: '${SECRET}7'}"))
 	cmd := command(t, "explain", "-f", file)
 	cmd.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "SECRET=hunter2", "TMPDIR="+dir)
@@ -450,15 +458,7 @@ func TestSavedOnce(t *testing.T) {
 // that it is not asked for.
 func TestAsked(t *testing.T) {
 	dir := t.TempDir()
-	image := strings.TrimPrefix(dockerOf(t, dir, append(rawEntry("bin/x", []byte("\x7fELF"), '0'), tarEnd...)), "docker-archive:")
-	bin := filepath.Join(dir, "bin")
-	if err := os.Mkdir(bin, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	script := fmt.Sprintf("#!/bin/sh\necho \"$*\" >>%s/asked\ncase $1 in save) cat %s;; *) echo 24.0.6;; esac\n", dir, image)
-	if err := os.WriteFile(filepath.Join(bin, "docker"), []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	bin := countingDocker(t, dir)
 	var text strings.Builder
 	for i := range 105 {
 		fmt.Fprintf(&text, "  s%d: {image: 'x:%d'}\n", i, i)
