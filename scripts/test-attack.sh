@@ -17,7 +17,7 @@ failed=
 
 # The programs' output holds the tables, whatever became of the tests.
 scripts/module.sh test/attack test -count=1 -timeout 3h ./... >"$work/attack.log" 2>&1 || failed=yes
-CAPWISE_ATTACK=full CGO_ENABLED=0 scripts/module.sh cmd/capwise test -count=1 -timeout 1h -v -run 'TestInputs|TestStores' . >"$work/inputs.log" 2>&1 || failed=yes
+CAPWISE_ATTACK=full CGO_ENABLED=0 scripts/module.sh cmd/capwise test -count=1 -timeout 1h -v -run 'TestInputs|TestLayout|TestInterrupted|TestScanLayers|TestForeignURLs|TestLostReport|TestSavedOnce' . >"$work/inputs.log" 2>&1 || failed=yes
 
 cat "$CAPWISE_ATTACK_RESULTS"
 sed -n '/^ *| input /,/^ *$/p' "$work/inputs.log"
