@@ -20,7 +20,7 @@ scripts/module.sh test/attack test -count=1 -timeout 3h ./... >"$work/attack.log
 CAPWISE_ATTACK=full CGO_ENABLED=0 scripts/module.sh cmd/capwise test -count=1 -timeout 1h -v -run 'TestInputs|TestLayout|TestInterrupted|TestScanLayers|TestForeignURLs|TestLostReport|TestSavedOnce' . >"$work/inputs.log" 2>&1 || failed=yes
 
 cat "$CAPWISE_ATTACK_RESULTS"
-sed -n '/^ *| input /,/^ *$/p' "$work/inputs.log"
+grep '^ *|' "$work/inputs.log"
 if [ -n "$failed" ]; then
 	echo "test-attack.sh: failed; see $work/*.log" >&2
 	exit 1
