@@ -4,75 +4,23 @@ import (
 	"bytes"
 	"strings"
 
+	"github.com/capwise/capwise/image/catalog"
 	"github.com/capwise/capwise/image/internal/rawjson"
-	"github.com/capwise/capwise/image/internal/store"
+	"github.com/capwise/capwise/image/store"
 )
-
-// document is a configuration, manifest or index.
-type document struct {
-	name   string
-	digest string
-	raw    []byte
-	value  *rawjson.Value
-	image  *image // of a manifest
-	// children are those of an index that are changed with it.
-	children []*descriptor
-
-	done      bool
-	now       []byte
-	nowDigest string
-}
-
-// descriptor is what an index or manifest says of a document.
-type descriptor struct {
-	value *rawjson.Value
-	doc   *document
-}
-
-func (d *document) changed() bool { return d.nowDigest != d.digest }
-
-func digestBytes(b []byte) string { return store.Digest256(b) }
-
-// document reads a file as JSON. If the digest is not "", it must be its own, and
-// so must the size that is not negative.
-func (f *fixer) document(name, digest string, size int64) (*document, error) {
-	file, err := f.store.open(name, size)
-	if err != nil {
-		return nil, err
-	}
-	if d := f.docs[file.name]; d != nil {
-		return d, nil
-	}
-	raw, value, err := f.reading.Read(&store.File{Name: file.name, SectionReader: file.SectionReader}, digest)
-	if err != nil {
-		return nil, err
-	}
-	d := &document{name: file.name, digest: digest, raw: raw, value: value}
-	if digest == "" {
-		d.digest = digestBytes(raw)
-	}
-	d.now, d.nowDigest = raw, d.digest
-	f.docs[d.name] = d
-	if layout, ok := f.store.(dir); ok {
-		layout.Forget(file.name) // of thousands of documents not all can be open
-	}
-	return d, nil
-}
-
-// hexOf is a digest without its algorithm.
-func hexOf(digest string) string { return digest[strings.IndexByte(digest, ':')+1:] }
 
 // documents gives all documents that follow from changed layers their new
 // content, and returns all changes.
-func (f *fixer) documents() []change {
-	var out []change
-	for _, l := range f.bottomUp() {
+func (f *fixer) documents() []store.Change {
+	var out []store.Change
+	for _, b := range f.catalog.Layers() {
+		l := f.layers[b]
 		if c := l.changed; c != nil {
-			out = append(out, change{old: l.blob.name, content: c.content, size: c.size}.renamed(
-				[2]string{c.oldDigest, c.digest}, [2]string{c.oldDiffID, c.diffID}))
+			out = append(out, store.Change{Old: l.blob.Name, Content: c.Content, Size: c.Size}.Renamed(
+				[2]string{c.OldDigest, c.Digest}, [2]string{c.OldDiffID, c.DiffID}))
 		}
 	}
-	for _, doc := range []*document{f.docker, f.index} {
+	for _, doc := range []*catalog.Document{f.catalog.Docker, f.catalog.Index} {
 		if doc == nil {
 			continue
 		}
@@ -80,32 +28,19 @@ func (f *fixer) documents() []change {
 		out = append(out, f.changesBelow(doc)...)
 	}
 	f.keepReachable(out)
-	if f.index != nil {
+	if f.catalog.Index != nil {
 		f.findStale()
 	}
 	return unique(out)
 }
 
-// renamed gives the change the name that the file has with its new digest.
-func (c change) renamed(digests ...[2]string) change {
-	c.new = c.old
-	for _, d := range digests {
-		from, to := hexOf(d[0]), hexOf(d[1])
-		if strings.Contains(c.old, from) {
-			c.new, c.from, c.to = strings.ReplaceAll(c.old, from, to), from, to
-			break
-		}
-	}
-	return c
-}
-
 // unique leaves out changes of files that are there already.
-func unique(changes []change) []change {
-	var out []change
+func unique(changes []store.Change) []store.Change {
+	var out []store.Change
 	seen := map[string]bool{}
 	for _, c := range changes {
-		if !seen[c.old] {
-			seen[c.old] = true
+		if !seen[c.Old] {
+			seen[c.Old] = true
 			out = append(out, c)
 		}
 	}
@@ -113,34 +48,28 @@ func unique(changes []change) []change {
 }
 
 // rewrite gives a document its new content, after those that it refers to.
-func (f *fixer) rewrite(doc *document) {
-	if doc.done {
+func (f *fixer) rewrite(doc *catalog.Document) {
+	if doc.Done {
 		return
 	}
-	doc.done = true
+	doc.Done = true
 	var edits []rawjson.Edit
-	for _, c := range doc.children {
-		if c.doc == nil {
+	for _, c := range doc.Children {
+		if c.Doc == nil {
 			continue
 		}
-		f.rewrite(c.doc)
-		if c.doc.changed() {
-			edits = append(edits, f.setDescriptor(c.value, c.doc.nowDigest, int64(len(c.doc.now)))...)
+		f.rewrite(c.Doc)
+		if c.Doc.Changed() {
+			edits = append(edits, f.setDescriptor(c.Value, c.Doc.NowDigest, int64(len(c.Doc.Now)))...)
 		}
 	}
-	if doc.image != nil {
+	if doc.Image != nil {
 		edits = append(edits, f.rewriteManifest(doc)...)
 	}
-	if doc == f.docker {
+	if doc == f.catalog.Docker {
 		edits = append(edits, f.rewriteDocker()...)
 	}
-	doc.set(rawjson.Apply(doc.raw, edits))
-}
-
-func (d *document) set(now []byte) {
-	if !bytes.Equal(now, d.raw) {
-		d.now, d.nowDigest = now, digestBytes(now)
-	}
+	doc.Set(rawjson.Apply(doc.Raw, edits))
 }
 
 // setDescriptor changes what a descriptor says, and drops what it can't say any
@@ -159,22 +88,22 @@ func (f *fixer) setDescriptor(d *rawjson.Value, digest string, size int64) []raw
 	})...)
 }
 
-func (f *fixer) rewriteManifest(doc *document) []rawjson.Edit {
+func (f *fixer) rewriteManifest(doc *catalog.Document) []rawjson.Edit {
 	var edits []rawjson.Edit
-	f.rewriteConfig(doc.image)
-	if c := doc.image.config; c.changed() {
-		edits = append(edits, f.setDescriptor(doc.value.Get("config"), c.nowDigest, int64(len(c.now)))...)
+	f.rewriteConfig(doc.Image)
+	if c := doc.Image.Config; c.Changed() {
+		edits = append(edits, f.setDescriptor(doc.Value.Get("config"), c.NowDigest, int64(len(c.Now)))...)
 	}
-	for i, d := range doc.value.Get("layers").List() {
-		l := doc.image.layers[i]
+	for i, d := range doc.Value.Get("layers").List() {
+		l := f.layers[doc.Image.Layers[i]]
 		if l.changed == nil {
 			continue
 		}
-		edits = append(edits, f.setDescriptor(d, l.changed.digest, l.changed.size)...)
+		edits = append(edits, f.setDescriptor(d, l.changed.Digest, l.changed.Size)...)
 		edits = append(edits, d.Get("annotations").Remove(func(key string) bool {
 			stale := isTableOfContents(key)
 			if stale {
-				f.warn("%s: annotation %s is about the old layer, and is dropped: the new one is not pulled lazily", l.changed.oldDigest, key)
+				f.warn("%s: annotation %s is about the old layer, and is dropped: the new one is not pulled lazily", l.changed.OldDigest, key)
 			}
 			return stale
 		})...)
@@ -196,56 +125,56 @@ func isTableOfContents(key string) bool {
 	return false
 }
 
-func (f *fixer) rewriteConfig(img *image) {
-	c := img.config
-	if c.done {
+func (f *fixer) rewriteConfig(img *catalog.Image) {
+	c := img.Config
+	if c.Done {
 		return
 	}
-	c.done = true
+	c.Done = true
 	var edits []rawjson.Edit
-	for i, id := range img.diffIDs() {
-		if l := img.layers[i]; l.changed != nil {
-			edits = append(edits, id.SetText(l.changed.diffID))
+	for i, id := range img.DiffIDs() {
+		if l := f.layers[img.Layers[i]]; l.changed != nil {
+			edits = append(edits, id.SetText(l.changed.DiffID))
 		}
 	}
-	c.set(rawjson.Apply(c.raw, edits))
+	c.Set(rawjson.Apply(c.Raw, edits))
 }
 
 // changesBelow returns the changes of a document and those that it refers to,
 // which come first.
-func (f *fixer) changesBelow(doc *document) []change {
-	var out []change
-	for _, c := range doc.children {
-		if c.doc != nil && !f.listed[c.doc] {
-			out = append(out, f.changesBelow(c.doc)...)
+func (f *fixer) changesBelow(doc *catalog.Document) []store.Change {
+	var out []store.Change
+	for _, c := range doc.Children {
+		if c.Doc != nil && !f.listed[c.Doc] {
+			out = append(out, f.changesBelow(c.Doc)...)
 		}
 	}
-	if doc == f.docker {
-		for _, holder := range f.dockerImages {
-			out = append(out, f.changeOf(holder.image.config, "config")...)
+	if doc == f.catalog.Docker {
+		for _, holder := range f.catalog.DockerImages {
+			out = append(out, f.changeOf(holder.Image.Config, "config")...)
 		}
 	}
-	if doc.image != nil {
-		out = append(out, f.changeOf(doc.image.config, "config")...)
+	if doc.Image != nil {
+		out = append(out, f.changeOf(doc.Image.Config, "config")...)
 	}
 	kind := "manifest"
-	if doc.value.Get("manifests") != nil {
+	if doc.Value.Get("manifests") != nil {
 		kind = "index"
 	}
 	return append(out, f.changeOf(doc, kind)...)
 }
 
-func (f *fixer) changeOf(doc *document, kind string) []change {
+func (f *fixer) changeOf(doc *catalog.Document, kind string) []store.Change {
 	listed := f.listed[doc]
 	f.listed[doc] = true
-	if listed || !doc.changed() {
+	if listed || !doc.Changed() {
 		return nil
 	}
-	if doc != f.index || !f.unlisted {
+	if doc != f.catalog.Index || !f.unlisted {
 		f.report.Blobs = append(f.report.Blobs, BlobChange{
-			Kind: kind, Old: doc.digest, New: doc.nowDigest, OldSize: int64(len(doc.raw)), NewSize: int64(len(doc.now)),
+			Kind: kind, Old: doc.Digest, New: doc.NowDigest, OldSize: int64(len(doc.Raw)), NewSize: int64(len(doc.Now)),
 		})
 	}
-	c := change{old: doc.name, content: bytes.NewReader(doc.now), size: int64(len(doc.now)), last: doc == f.index || doc == f.docker}
-	return []change{c.renamed([2]string{doc.digest, doc.nowDigest})}
+	c := store.Change{Old: doc.Name, Content: bytes.NewReader(doc.Now), Size: int64(len(doc.Now)), Last: doc == f.catalog.Index || doc == f.catalog.Docker}
+	return []store.Change{c.Renamed([2]string{doc.Digest, doc.NowDigest})}
 }

@@ -19,13 +19,15 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"strings"
 	"sync"
 	"sync/atomic"
 
 	filefix "github.com/capwise/capwise/fix"
-	"github.com/capwise/capwise/image/internal/meter"
-	"github.com/capwise/capwise/image/internal/store"
+	"github.com/capwise/capwise/image/catalog"
+	"github.com/capwise/capwise/image/facts"
+	"github.com/capwise/capwise/image/layer"
+	"github.com/capwise/capwise/image/ref"
+	"github.com/capwise/capwise/image/store"
 	"github.com/capwise/capwise/internal/limit"
 )
 
@@ -41,8 +43,10 @@ const (
 	Keep      = filefix.Keep
 )
 
-// Targets says which targets [Run] takes, for messages and help.
-const Targets = "docker-archive:FILE, oci:DIR[:TAG], oci-archive:FILE[:TAG] or registry:NAME"
+// Kinds are those of the targets that [Run] takes.
+func Kinds() []ref.Kind {
+	return []ref.Kind{ref.DockerArchive, ref.Layout, ref.LayoutArchive, ref.Registry}
+}
 
 // Options say what to do.
 type Options struct {
@@ -67,6 +71,10 @@ type Options struct {
 	Out string
 	// DryRun finds out everything and writes nothing.
 	DryRun bool
+	// Cache has facts of layers: those that have nothing to change are not read.
+	Cache *facts.Cache
+	// Progress is told what is read; nil if nobody looks.
+	Progress *layer.Progress
 }
 
 // Report is what [Run] changed, or with DryRun would.
@@ -79,13 +87,16 @@ type Report struct {
 	Blobs  []BlobChange `json:"blobs"`
 	// Warnings name what the change makes stale, and what was left alone.
 	Warnings []string `json:"warnings"`
+	// Skipped names images that were not looked at, and why.
+	Skipped []string `json:"skipped"`
 }
 
 // FileChange is a changed file of an image.
 type FileChange struct {
 	Path   string `json:"path"`
 	Action Mode   `json:"action"`
-	// Layer is the old digest of the layer's uncompressed archive.
+	// Layer is the old digest of the layer's blob; where nobody says it, that of its
+	// uncompressed archive.
 	Layer string `json:"layer"`
 	Old   string `json:"old"`
 	// New is "" if the attribute is removed.
@@ -125,16 +136,16 @@ func Run(target string, o Options) (*Report, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	from, err := parse(target)
+	from, err := ref.Parse(target, Kinds()...)
 	if err != nil {
 		return nil, err
 	}
 	to := from
 	if o.Out != "" {
-		if to, err = parse(o.Out); err != nil {
+		if to, err = ref.Parse(o.Out, Kinds()...); err != nil {
 			return nil, err
 		}
-		if err := from.leadsTo(&to); err != nil {
+		if err := leadsTo(&from, to); err != nil {
 			return nil, fmt.Errorf("%s: want a target %w %s", o.Out, err, target)
 		}
 	}
@@ -162,20 +173,22 @@ func (o *Options) check() error {
 	return fmt.Errorf("mode %q: want %s, %s, %s or %s", o.Mode, Auto, Permitted, Launcher, Strip)
 }
 
-func run(from, to place, o Options) (_ *Report, err error) {
-	inPlace := from.kind == to.kind && (from.path == to.path || from.kind != kindRegistry && same(from.path, to.path))
-	s, err := from.open(inPlace && !o.DryRun)
+func run(from, to ref.Ref, o Options) (_ *Report, err error) {
+	inPlace := from.Kind == to.Kind && (from.Path == to.Path || from.Kind != ref.Registry && store.Same(from.Path, to.Path))
+	s, err := store.Open(from, inPlace && !o.DryRun, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
 	f := newFixer(s, o)
-	f.tag = from.tag
-	f.unlisted = from.kind == kindRegistry || to.kind == kindRegistry
+	f.reference = from.String()
+	f.unlisted = from.Kind == ref.Registry || to.Kind == ref.Registry
 	defer f.close()
-	if err := f.read(from); err != nil {
+	if f.catalog, err = catalog.Open(s, from); err != nil {
 		return nil, err
 	}
+	f.report.Warnings = append(f.report.Warnings, f.catalog.Notes...)
+	f.report.Skipped = append(f.report.Skipped, f.catalog.Skipped...)
 	if err := f.checkOut(to); err != nil {
 		return nil, err
 	}
@@ -189,8 +202,11 @@ func run(from, to place, o Options) (_ *Report, err error) {
 	return f.report, f.write(to, changes)
 }
 
-func newFixer(s writable, o Options) *fixer {
-	f := &fixer{store: s, options: o, meter: &meter.Meter{Listed: limit.Listed}, listed: map[*document]bool{}, report: &Report{DryRun: o.DryRun, Files: []FileChange{}, Blobs: []BlobChange{}, Warnings: []string{}}}
+func newFixer(s store.Store, o Options) *fixer {
+	f := &fixer{
+		store: s, options: o, reader: layer.NewReader(o.Cache, o.Progress), layers: map[*catalog.Blob]*fixedLayer{}, listed: map[*catalog.Document]bool{},
+		report: &Report{DryRun: o.DryRun, Files: []FileChange{}, Blobs: []BlobChange{}, Warnings: []string{}, Skipped: []string{}},
+	}
 	f.options.Files = nil // the caller's stay as they are
 	for _, name := range o.Files {
 		f.options.Files = append(f.options.Files, path.Clean("/"+name))
@@ -209,86 +225,42 @@ func (f *fixer) countedLauncher(arch string) ([]byte, error) {
 	return f.launcherOf(arch)
 }
 
-// place is a target, taken apart.
-type place struct{ kind, path, tag string }
-
-func parse(target string) (place, error) {
-	kind, name, ok := strings.Cut(target, ":")
-	p := place{kind: kind, path: name}
-	switch kind {
-	case "docker-archive":
-	case "oci", "oci-archive":
-		if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
-			p.path, p.tag = name[:i], name[i+1:]
-		}
-	case kindRegistry:
-		var err error
-		if p.tag, err = tagOf(name); err != nil {
-			return p, fmt.Errorf("target %q: %w", target, err)
-		}
-	default:
-		ok = false
-	}
-	if !ok || p.path == "" {
-		return p, fmt.Errorf("target %q: want %s", target, Targets)
-	}
-	return p, nil
-}
-
 // leadsTo says what is wrong with a place for the result, as the end of a message.
 // A layout that comes out of a registry has the tag that is wanted for it.
-func (p *place) leadsTo(to *place) error {
+func leadsTo(from *ref.Ref, to ref.Ref) error {
 	switch {
-	case p.kind == kindRegistry && to.kind == kindRegistry:
-	case p.kind == kindRegistry && to.kind == "oci":
-		if to.tag != "" {
-			p.tag = to.tag
+	case from.Kind == ref.Registry && to.Kind == ref.Registry:
+	case from.Kind == ref.Registry && to.Kind == ref.Layout:
+		if to.Tag != "" {
+			from.Tag = to.Tag
 		}
-	case p.kind == "oci" && to.kind == kindRegistry:
-	case p.kind != to.kind:
+	case from.Kind == ref.Layout && to.Kind == ref.Registry:
+	case from.Kind != to.Kind:
 		return errors.New("of the same kind as")
-	case to.tag != "" && to.tag != p.tag:
+	case to.Tag != "" && to.Tag != from.Tag:
 		return errors.New("with the same tag as")
 	}
 	return nil
 }
 
-// open opens the place. If it is to change, others are kept from changing it.
-func (p place) open(change bool) (writable, error) {
-	switch p.kind {
-	case "oci":
-		return openDir(p.path, change)
-	case kindRegistry:
-		r, err := store.OpenRegistry(p.path, p.tag)
-		return registry{r}, err
-	}
-	a, err := store.OpenArchive(p.path, change)
-	return archive{a}, err
-}
-
 // fixer is one run.
 type fixer struct {
-	store   writable
-	reading store.Documents
-	meter   *meter.Meter
+	reference string
+	store     store.Store
+	catalog   *catalog.Catalog
+	reader    *layer.Reader
 	// launcherOf is what the options say, and launchers how often it was asked.
 	launcherOf func(arch string) ([]byte, error)
 	launchers  atomic.Int64
 	options    Options
 	report     *Report
 
-	layers  map[string]*layer // by the name of their file
-	images  []*image
-	tag     string               // of the images, if one was asked for
-	docs    map[string]*document // by the name of their file
-	mu      sync.Mutex
-	closers []func() error
-	index   *document // index.json, if there is one
-	docker  *document // manifest.json, if there is one
-	// dockerImages are those of manifest.json.
-	dockerImages []*document
-	unlisted     bool               // the index of the layout is none of the target's own
-	listed       map[*document]bool // those whose changes are in the report
+	layers   map[*catalog.Blob]*fixedLayer
+	mu       sync.Mutex
+	closers  []func() error
+	names    int64                      // of all layers
+	unlisted bool                       // the index of the layout is none of the target's own
+	listed   map[*catalog.Document]bool // those whose changes are in the report
 }
 
 func (f *fixer) close() {
@@ -299,10 +271,4 @@ func (f *fixer) close() {
 
 func (f *fixer) warn(format string, args ...any) {
 	f.report.Warnings = append(f.report.Warnings, fmt.Sprintf(format, args...))
-}
-
-// image is one image of one platform.
-type image struct {
-	layers []*layer
-	config *document
 }

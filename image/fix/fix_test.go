@@ -13,6 +13,10 @@ import (
 	"time"
 
 	filefix "github.com/capwise/capwise/fix"
+
+	"github.com/capwise/capwise/image/catalog"
+	"github.com/capwise/capwise/image/ref"
+	"github.com/capwise/capwise/image/store"
 )
 
 // layersForTest are a base and an application, with everything that hides a
@@ -52,7 +56,7 @@ func kinds(t testing.TB, c compression) map[string]*fixture {
 		inner := f.blob(typeIndex, f.json(object{"schemaVersion": 2, "manifests": []object{
 			f.image("amd64", c, layersForTest(t)...), f.image("arm64", c, layersForTest(t)[1], layersForTest(t)[0]),
 		}}))
-		inner["annotations"] = object{refName: "v1"}
+		inner["annotations"] = object{store.RefName: "v1"}
 		f.layout(inner)
 	}
 	docker.docker(c, layersForTest(t)...)
@@ -117,12 +121,12 @@ func checkReport(t *testing.T, r *Report) {
 // the documents differ in digests and sizes only.
 func checkKept(t *testing.T, before, after map[string][]byte, r *Report) {
 	t.Helper()
-	names := map[string]string{indexFile: indexFile, dockerFile: dockerFile}
+	names := map[string]string{store.IndexFile: store.IndexFile, store.DockerFile: store.DockerFile}
 	for _, b := range r.Blobs {
 		for name := range before {
 			for _, d := range [][2]string{{b.Old, b.New}, {b.OldDiffID, b.NewDiffID}} {
-				if d[0] != "" && strings.Contains(name, hexOf(d[0])) {
-					names[name] = strings.ReplaceAll(name, hexOf(d[0]), hexOf(d[1]))
+				if d[0] != "" && strings.Contains(name, hexDigits(d[0])) {
+					names[name] = strings.ReplaceAll(name, hexDigits(d[0]), hexDigits(d[1]))
 				}
 			}
 		}
@@ -217,7 +221,7 @@ func TestTag(t *testing.T) {
 	for _, kind := range []string{"oci", "oci-archive"} {
 		f := newFixture(t)
 		one, two := f.image("amd64", gzipped, layersForTest(t)...), f.image("arm64", gzipped, layersForTest(t)...)
-		one["annotations"], two["annotations"] = object{refName: "one"}, object{refName: "two"}
+		one["annotations"], two["annotations"] = object{store.RefName: "one"}, object{store.RefName: "two"}
 		f.layout(one, two)
 		target := f.write(kind)
 		before := contents(t, target)
@@ -227,13 +231,13 @@ func TestTag(t *testing.T) {
 		after := contents(t, target)
 		checkDigests(t, after)
 		for name := range before {
-			if name != indexFile && after[name] == nil && !strings.Contains(string(before[indexFile]), name[len("blobs/sha256/"):]) {
+			if name != store.IndexFile && after[name] == nil && !strings.Contains(string(before[store.IndexFile]), name[len("blobs/sha256/"):]) {
 				if !bytes.Contains(before[name], []byte(`"amd64"`)) {
 					t.Errorf("%s: %s is gone, and the other tag needs it", kind, name)
 				}
 			}
 		}
-		if _, err := Run(target+":none", Options{Mode: Permitted}); err == nil || !strings.Contains(err.Error(), `no tag "none"`) {
+		if _, err := Run(target+":none", Options{Mode: Permitted}); err == nil || !strings.Contains(err.Error(), `no such tag "none"`) {
 			t.Errorf("a tag that is not there: %v", err)
 		}
 	}
@@ -253,7 +257,7 @@ func TestStale(t *testing.T) {
 	attestation := f.blob(typeManifest, f.json(object{"schemaVersion": 2, "layers": []object{f.blob("application/vnd.in-toto+json", []byte("{}"))}, "config": f.blob(typeConfig, []byte("{}"))}))
 	attestation["annotations"] = object{"vnd.docker.reference.type": "attestation-manifest", "vnd.docker.reference.digest": digest}
 	signature := f.blob(typeManifest, f.json(object{"layers": []object{f.blob("application/vnd.dev.cosign.simplesigning.v1+json", []byte("{}"))}, "config": f.blob(typeConfig, []byte("{}"))}))
-	signature["annotations"] = object{refName: strings.Replace(digest, ":", "-", 1) + ".sig"}
+	signature["annotations"] = object{store.RefName: strings.Replace(digest, ":", "-", 1) + ".sig"}
 	referrer := f.blob(typeManifest, f.json(object{"artifactType": "application/spdx+json", "subject": image, "layers": []object{}, "config": f.blob("application/vnd.oci.empty.v1+json", []byte("{}"))}))
 	inner := f.blob(typeIndex, f.json(object{"manifests": []object{image, attestation}}))
 	f.layout(inner, signature, referrer)
@@ -294,15 +298,15 @@ func TestHostile(t *testing.T) {
 	} {
 		f := newFixture(t)
 		f.docker(plain, good[0])
-		f.files[hexOf(digestBytes(good[0]))+".tar"] = layer
-		refused(t, name, f.write("docker-archive"), hexOf(digestBytes(good[0])))
+		f.files[hexDigits(store.Digest256(good[0]))+".tar"] = layer
+		refused(t, name, f.write("docker-archive"), hexDigits(store.Digest256(good[0])))
 	}
 	for name, change := range map[string]func(*fixture){
-		"no JSON":          func(f *fixture) { f.files[indexFile] = []byte("{") },
+		"no JSON":          func(f *fixture) { f.files[store.IndexFile] = []byte("{") },
 		"a blob is gone":   func(f *fixture) { delete(f.files, f.order[0]) },
 		"digest of a path": func(f *fixture) { f.layout(object{"digest": "sha256:../../../../etc/passwd", "size": 1}) },
 		"wrong size":       func(f *fixture) { d := f.image("amd64", plain, good...); d["size"] = 1; f.layout(d) },
-		"no manifests":     func(f *fixture) { f.files[indexFile] = []byte("[]") },
+		"no manifests":     func(f *fixture) { f.files[store.IndexFile] = []byte("[]") },
 		"other digest":     func(f *fixture) { f.files[f.order[2]] = []byte(`{"x":1}`) },
 		"too few diff IDs": func(f *fixture) {
 			c := f.blob(typeConfig, []byte(`{"rootfs":{"diff_ids":[]}}`))
@@ -419,7 +423,7 @@ func stateOf(t *testing.T, target string) string {
 	t.Helper()
 	files := contents(t, target)
 	if strings.HasPrefix(target, "oci:") {
-		return digestBytes(files[indexFile])
+		return store.Digest256(files[store.IndexFile])
 	}
 	names := []string{}
 	for name := range files {
@@ -444,12 +448,12 @@ func TestNewerDocker(t *testing.T) {
 	var names []string
 	sources := object{}
 	for _, a := range archives {
-		digest := digestBytes(a)
-		names = append(names, "blobs/sha256/"+hexOf(digest))
+		digest := store.Digest256(a)
+		names = append(names, "blobs/sha256/"+hexDigits(digest))
 		sources[digest] = object{"mediaType": typeTar, "digest": digest, "size": len(a)}
 	}
-	config := "blobs/sha256/" + hexOf(digestBytes(f.config("amd64", archives...)))
-	f.put(dockerFile, f.json([]object{{"Config": config, "Layers": names, "LayerSources": sources}}))
+	config := "blobs/sha256/" + hexDigits(store.Digest256(f.config("amd64", archives...)))
+	f.put(store.DockerFile, f.json([]object{{"Config": config, "Layers": names, "LayerSources": sources}}))
 	for _, kind := range []string{"docker-archive", "oci-archive"} {
 		target := f.write(kind)
 		before := contents(t, target)
@@ -463,10 +467,10 @@ func TestNewerDocker(t *testing.T) {
 		}
 		checkKept(t, before, after, r)
 		for _, b := range r.Blobs {
-			if bytes.Contains(after[dockerFile], []byte(hexOf(b.Old))) || bytes.Contains(after[indexFile], []byte(hexOf(b.Old))) {
+			if bytes.Contains(after[store.DockerFile], []byte(hexDigits(b.Old))) || bytes.Contains(after[store.IndexFile], []byte(hexDigits(b.Old))) {
 				t.Errorf("%s: old %s is still named", kind, b.Kind)
 			}
-			if b.Kind == "layer" && !bytes.Contains(after[dockerFile], []byte(fmt.Sprintf(`"size":%d`, b.NewSize))) {
+			if b.Kind == "layer" && !bytes.Contains(after[store.DockerFile], []byte(fmt.Sprintf(`"size":%d`, b.NewSize))) {
 				t.Errorf("%s: LayerSources lack the new size", kind)
 			}
 		}
@@ -482,20 +486,21 @@ func TestUnwritable(t *testing.T) {
 	f := newFixture(t)
 	f.layout(f.image("amd64", gzipped, layersForTest(t)...))
 	target := f.write("oci")
-	d, err := openDir(strings.TrimPrefix(target, "oci:"), true)
+	d, err := store.OpenDir(strings.TrimPrefix(target, "oci:"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer d.Close()
 	fix := newFixer(d, Options{Mode: Permitted})
-	if err := fix.read(place{kind: "oci", path: d.Path}); err != nil {
+	defer fix.close()
+	if fix.catalog, err = catalog.Open(d, ref.Ref{Kind: ref.Layout, Path: d.Path}); err != nil {
 		t.Fatal(err)
 	}
 	if err := fix.fixLayers(); err != nil {
 		t.Fatal(err)
 	}
 	changes := fix.documents()
-	if err := os.WriteFile(filepath.Join(d.Path, indexFile), []byte(`{"manifests":[]}`), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(d.Path, store.IndexFile), []byte(`{"manifests":[]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	before := contents(t, target)
@@ -509,10 +514,10 @@ func TestUnwritable(t *testing.T) {
 // layer is compressed anew, and a warning says so.
 func TestMembers(t *testing.T) {
 	archive := tarOf(t, fileSpec{name: "bin/a", caps: effectiveCaps, size: 90_000}, fileSpec{name: "bin/b", caps: effectiveCaps, size: 50_000})
-	for mode, how := range map[Mode]string{Permitted: patched, Strip: recompressed} {
+	for mode, how := range map[Mode]string{Permitted: "patched", Strip: "recompressed"} {
 		f := newFixture(t)
 		f.docker(plain, archive)
-		name := hexOf(digestBytes(archive)) + ".tar"
+		name := hexDigits(store.Digest256(archive)) + ".tar"
 		f.files[name] = nil
 		for at := 0; at < len(archive); at += 520 * 7 {
 			piece := archive[at:min(len(archive), at+520*7)]
@@ -527,7 +532,7 @@ func TestMembers(t *testing.T) {
 		if err != nil || len(r.Files) != 2 || r.Blobs[0].How != how {
 			t.Fatalf("%s: %+v, %v", mode, r, err)
 		}
-		if said := strings.Contains(strings.Join(r.Warnings, ""), "compressed anew"); said != (how == recompressed) {
+		if said := strings.Contains(strings.Join(r.Warnings, ""), "compressed anew"); said != (how == "recompressed") {
 			t.Errorf("%s: warnings %q", mode, r.Warnings)
 		}
 		now := checkDigests(t, contents(t, target))

@@ -6,9 +6,11 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -17,6 +19,23 @@ import (
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/capwise/capwise/image/store"
+)
+
+// compression is how a layer of a fixture is compressed.
+type compression string
+
+const (
+	plain   compression = "uncompressed"
+	gzipped compression = "gzip"
+	zstded  compression = "zstd"
+)
+
+// The records that hold the attribute.
+const (
+	schily     = "SCHILY.xattr.security.capability"
+	libarchive = "LIBARCHIVE.xattr.security.capability"
 )
 
 // effective and its like are cap_net_bind_service=ep, =p, and =ep of a user
@@ -192,8 +211,8 @@ func (f *fixture) json(v any) []byte {
 
 // blob adds a blob and returns its descriptor.
 func (f *fixture) blob(mediaType string, b []byte) object {
-	digest := digestBytes(b)
-	f.put("blobs/sha256/"+hexOf(digest), b)
+	digest := store.Digest256(b)
+	f.put("blobs/sha256/"+hexDigits(digest), b)
 	return object{"mediaType": mediaType, "digest": digest, "size": len(b)}
 }
 
@@ -210,10 +229,10 @@ var suffix = map[compression]string{plain: "", gzipped: "+gzip", zstded: "+zstd"
 func (f *fixture) config(arch string, archives ...[]byte) []byte {
 	ids := []string{}
 	for _, a := range archives {
-		ids = append(ids, digestBytes(a))
+		ids = append(ids, store.Digest256(a))
 	}
 	return []byte(fmt.Sprintf(`{ "architecture":%q, "os":"linux", "x-unknown": {"n":1.50, "big":123456789012345678901}, "rootfs":{"type":"layers", "diff_ids": %s },"config":{"Labels":{"about":%q}}}`,
-		arch, f.json(ids), digestBytes(archives[0])))
+		arch, f.json(ids), store.Digest256(archives[0])))
 }
 
 // image adds the manifest of an image and returns its descriptor.
@@ -234,14 +253,14 @@ func (f *fixture) image(arch string, c compression, archives ...[]byte) object {
 // layout adds what makes the blobs an OCI layout.
 func (f *fixture) layout(manifests ...object) {
 	f.put("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`))
-	f.put(indexFile, f.json(object{"schemaVersion": 2, "x-unknown": true, "manifests": manifests}))
+	f.put(store.IndexFile, f.json(object{"schemaVersion": 2, "x-unknown": true, "manifests": manifests}))
 }
 
 // docker adds what makes an archive one of "docker save". Names hold digests.
 func (f *fixture) docker(c compression, archives ...[]byte) {
 	names := []string{}
 	for i, a := range archives {
-		name := hexOf(digestBytes(a)) + ".tar"
+		name := hexDigits(store.Digest256(a)) + ".tar"
 		f.put(name, compress(f.t, c, a))
 		if i == 0 {
 			f.put("link/layer.tar", []byte("-> ../"+name))
@@ -250,9 +269,9 @@ func (f *fixture) docker(c compression, archives ...[]byte) {
 		names = append(names, name)
 	}
 	config := f.config("amd64", archives...)
-	name := hexOf(digestBytes(config)) + ".json"
+	name := hexDigits(store.Digest256(config)) + ".json"
 	f.put(name, config)
-	f.put(dockerFile, f.json([]object{{"Config": name, "RepoTags": []string{"x:1"}, "Layers": names}}))
+	f.put(store.DockerFile, f.json([]object{{"Config": name, "RepoTags": []string{"x:1"}, "Layers": names}}))
 }
 
 // write writes the files as a folder or as an archive, and returns the target.
@@ -337,3 +356,9 @@ func contents(t testing.TB, target string) map[string][]byte {
 		out[h.Name] = content
 	}
 }
+
+// hexDigits is a digest without its algorithm.
+func hexDigits(digest string) string { return digest[strings.IndexByte(digest, ':')+1:] }
+
+// sha256Of is a sum as documents have it.
+func sha256Of(h hash.Hash) string { return "sha256:" + hex.EncodeToString(h.Sum(nil)) }

@@ -6,7 +6,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"errors"
-	"hash/maphash"
+	"github.com/capwise/capwise/image/store"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -62,7 +62,7 @@ func TestMemory(t *testing.T) {
 	config := f.json(object{"rootfs": object{"diff_ids": []string{diffID}}})
 	f.put("config.json", config)
 	f.put("layer", blob)
-	f.put(dockerFile, f.json([]object{{"Config": "config.json", "Layers": []string{"layer"}}}))
+	f.put(store.DockerFile, f.json([]object{{"Config": "config.json", "Layers": []string{"layer"}}}))
 	target := f.write("docker-archive")
 	runtime.GC()
 	var before, after runtime.MemStats
@@ -83,12 +83,12 @@ func FuzzRun(f *testing.F) {
 	layer := tarOf(f, fileSpec{name: "a", caps: effectiveCaps, elf: "amd64", size: 40})
 	fix := newFixture(f)
 	fix.docker(plain, layer)
-	f.Add(fix.files[dockerFile], fix.json(object{}), uint64(0))
-	f.Add(fix.files[dockerFile], fix.json(object{}), uint64(3))
+	f.Add(fix.files[store.DockerFile], fix.json(object{}), uint64(0))
+	f.Add(fix.files[store.DockerFile], fix.json(object{}), uint64(3))
 	fix = newFixture(f)
 	d := fix.image("amd64", gzipped, layer)
 	fix.layout(d)
-	f.Add(fix.files[indexFile], fix.files["blobs/sha256/"+hexOf(d["digest"].(string))], uint64(1))
+	f.Add(fix.files[store.IndexFile], fix.files["blobs/sha256/"+hexDigits(d["digest"].(string))], uint64(1))
 	dir := f.TempDir()
 	base := newFixture(f) // compresses once
 	base.docker(plain, layer)
@@ -100,9 +100,9 @@ func FuzzRun(f *testing.F) {
 		fix.layout(d)
 		switch seed % 3 {
 		case 0:
-			fix.files[dockerFile] = list
+			fix.files[store.DockerFile] = list
 		case 1:
-			fix.files[indexFile] = list
+			fix.files[store.IndexFile] = list
 		default:
 			name := fix.order[rand.New(rand.NewPCG(seed, 0)).IntN(len(fix.order))]
 			fix.files[name] = manifest
@@ -170,29 +170,5 @@ func TestLaunchers(t *testing.T) {
 	var above *limit.Error
 	if _, err := f.options.Launcher("amd64"); !errors.As(err, &above) || above.Limit != limit.Launchers {
 		t.Errorf("got %v", err)
-	}
-}
-
-// TestHides holds that what is hidden is the same however it is found out, and that
-// no part of a name is hashed twice.
-func TestHides(t *testing.T) {
-	n := names{maphash.MakeSeed(), map[uint64]nameInfo{}, map[uint64]bool{}, map[uint64]bool{}}
-	n.opaques[n.hash("/o")] = true
-	n.whiteouts[n.hash("/w/x")] = true
-	n.entries[n.hash("/d")] = nameInfo{mode: 0o040755}
-	n.entries[n.hash("/f")] = nameInfo{mode: 0o100755}
-	long := "/" + strings.Repeat("l", 300) + "/m"
-	n.whiteouts[n.hash(long)] = true
-	for name, want := range map[string]bool{
-		"/o/a": true, "/o/a/b": true, "/w/x": true, "/w/x/y": true, "/w": false, "/w/y": false, "/d": true, "/d/a": false, "/f": true, "/f/a": true,
-		"/x": false, "/": false, long: true, long + "/a/b": true, long + "a": false, "/" + strings.Repeat("l", 300): false,
-	} {
-		if got := n.hides(name); got != want {
-			t.Errorf("%.40s: %v, want %v", name, got, want)
-		}
-	}
-	n.opaques[n.hash("/")] = true
-	if !n.hides("/x") || n.hides("/") {
-		t.Error("an opaque root")
 	}
 }

@@ -1,8 +1,9 @@
 package fix
 
 import (
-	"bytes"
 	"encoding/json"
+	compressionkind "github.com/capwise/capwise/image/internal/compression"
+	"github.com/capwise/capwise/image/store"
 	"path"
 	"regexp"
 	"strings"
@@ -14,14 +15,14 @@ import (
 func checkDigests(t *testing.T, files map[string][]byte) [][]byte {
 	t.Helper()
 	o := oracle{t: t, files: files}
-	if index := files[indexFile]; index != nil {
+	if index := files[store.IndexFile]; index != nil {
 		o.index(index)
 	}
-	if list := files[dockerFile]; list != nil {
+	if list := files[store.DockerFile]; list != nil {
 		o.docker(list)
 	}
 	for name, b := range files {
-		if sum, ok := strings.CutPrefix(name, "blobs/sha256/"); ok && sum[0] != '.' && hexOf(digestBytes(b)) != sum {
+		if sum, ok := strings.CutPrefix(name, "blobs/sha256/"); ok && sum[0] != '.' && hexDigits(store.Digest256(b)) != sum {
 			t.Errorf("%s has another digest", name)
 		}
 	}
@@ -45,10 +46,10 @@ type oracleDocument struct {
 }
 
 func (o *oracle) blob(d oracleDescriptor) []byte {
-	b, ok := o.files["blobs/sha256/"+hexOf(d.Digest)]
+	b, ok := o.files["blobs/sha256/"+hexDigits(d.Digest)]
 	if !ok {
 		o.t.Errorf("%s is not there", d.Digest)
-	} else if len(b) != d.Size || digestBytes(b) != d.Digest {
+	} else if len(b) != d.Size || store.Digest256(b) != d.Digest {
 		o.t.Errorf("%s: size %d or digest are wrong", d.Digest, d.Size)
 	}
 	return b
@@ -90,7 +91,7 @@ func (o *oracle) docker(b []byte) {
 	o.decode(b, &list)
 	for _, m := range list {
 		config := o.files[m.Config]
-		if name := hexOf(digestBytes(config)); !strings.Contains(m.Config, name) {
+		if name := hexDigits(store.Digest256(config)); !strings.Contains(m.Config, name) {
 			o.t.Errorf("configuration %s has digest %s", m.Config, name)
 		}
 		var layers [][]byte
@@ -118,12 +119,8 @@ func (o *oracle) config(config []byte, layers [][]byte) {
 		o.t.Fatalf("%d layers, %d diff IDs", len(layers), len(c.RootFS.DiffIDs))
 	}
 	for i, l := range layers {
-		kind, err := detect(bytes.NewReader(l))
-		if err != nil {
-			o.t.Fatal(err)
-		}
-		archive := decompress(o.t, kind, l)
-		if digestBytes(archive) != c.RootFS.DiffIDs[i] {
+		archive := decompress(o.t, compression(compressionkind.Of(l[:4])), l)
+		if store.Digest256(archive) != c.RootFS.DiffIDs[i] {
 			o.t.Errorf("layer %d has another diff ID than %s", i+1, c.RootFS.DiffIDs[i])
 		}
 		o.archives = append(o.archives, archive)

@@ -14,38 +14,47 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/capwise/capwise/image/catalog"
 	"github.com/capwise/capwise/image/internal/rawjson"
-	"github.com/capwise/capwise/image/internal/store"
 	"github.com/capwise/capwise/image/internal/wire"
+	"github.com/capwise/capwise/image/ref"
+	"github.com/capwise/capwise/image/store"
 )
 
 // write writes the result where it is to go.
-func (f *fixer) write(to place, changes []change) error {
-	r, remote := f.store.(registry)
-	switch {
-	case to.kind == kindRegistry:
-		return f.push(to, changes)
-	case remote:
+func (f *fixer) write(to ref.Ref, changes []store.Change) error {
+	switch s := f.store.(type) {
+	case *store.Registry:
+		if to.Kind == ref.Registry {
+			return f.push(to, changes)
+		}
 		if err := f.fetchAll(); err != nil {
 			return err
 		}
-		return r.write(to.path, changes)
+		return s.Write(to.Path, changes)
+	case *store.Dir:
+		switch {
+		case to.Kind == ref.Registry:
+			return f.push(to, changes)
+		case store.Same(s.Path, to.Path):
+			return f.replace(s, changes)
+		}
+		return s.Write(to.Path, changes)
+	case *store.Archive:
+		return s.Write(to.Path, changes)
 	}
-	if d, layout := f.store.(dir); layout && same(d.Path, to.path) {
-		return f.replace(d, changes)
-	}
-	return f.store.write(to.path, changes)
+	return fmt.Errorf("%s cannot be written", f.reference)
 }
 
 // checkOut says what is in the way of a result in a registry.
-func (f *fixer) checkOut(to place) error {
+func (f *fixer) checkOut(to ref.Ref) error {
 	switch {
-	case to.kind != kindRegistry:
+	case to.Kind != ref.Registry:
 		return nil
-	case to.tag == "":
-		return fmt.Errorf("%s names a digest, and the result needs a tag", to.path)
-	case len(f.index.children) != 1:
-		return fmt.Errorf("%d images in it, for one tag of a registry: name one of them by its own tag", len(f.index.children))
+	case to.Tag == "":
+		return fmt.Errorf("%s names a digest, and the result needs a tag", to.Path)
+	case len(f.catalog.Index.Children) != 1:
+		return fmt.Errorf("%d images in it, for one tag of a registry: name one of them by its own tag", len(f.catalog.Index.Children))
 	}
 	return nil
 }
@@ -53,9 +62,9 @@ func (f *fixer) checkOut(to place) error {
 // fetchAll fetches all that the index leads to, as far as the registry has it.
 func (f *fixer) fetchAll() error {
 	r := newReach(f)
-	r.document(f.index.raw)
+	r.document(f.catalog.Index.Raw)
 	for _, name := range slices.Sorted(maps.Keys(r.blobs)) {
-		if _, err := f.store.open(name, r.blobs[name]); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if _, err := f.store.Open(name, r.blobs[name]); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
@@ -68,30 +77,30 @@ type pusher struct {
 	repo    name.Repository
 	remote  *remote.Pusher
 	from    name.Reference // where the blobs are that were not changed, or nil
-	changed map[string]*change
+	changed map[string]*store.Change
 	done    map[string]bool
 }
 
 // push puts blobs into the registry, then manifests, and at last the tag. Who
 // pulls the tag gets the old or the new.
-func (f *fixer) push(to place, changes []change) error {
-	tag, err := name.NewTag(to.path)
+func (f *fixer) push(to ref.Ref, changes []store.Change) error {
+	tag, err := name.NewTag(to.Path)
 	if err != nil {
 		return err
 	}
-	p := pusher{f: f, repo: tag.Context(), changed: map[string]*change{}, done: map[string]bool{}}
+	p := pusher{f: f, repo: tag.Context(), changed: map[string]*store.Change{}, done: map[string]bool{}}
 	if p.remote, err = remote.NewPusher(wire.Options(tag.Context().Registry)...); err != nil {
 		return err
 	}
 	for i, c := range changes {
-		p.changed[c.new] = &changes[i]
+		p.changed[c.New] = &changes[i]
 	}
-	source, fetched := f.store.(registry)
+	source, fetched := f.store.(*store.Registry)
 	if fetched {
 		p.from = source.Source.Ref
 	}
-	top := f.index.children[0]
-	if err := p.below(top.doc.now); err != nil {
+	top := f.catalog.Index.Children[0]
+	if err := p.below(top.Doc.Now); err != nil {
 		return err
 	}
 	if fetched && tag.Name() == source.Source.Ref.Name() {
@@ -103,7 +112,7 @@ func (f *fixer) push(to place, changes []change) error {
 			return fmt.Errorf("the tag has moved from %s to %s meanwhile, and is left there", source.Top, now.Digest)
 		}
 	}
-	return p.remote.Put(context.Background(), tag, manifest{top.doc.now, mediaType(top)})
+	return p.remote.Put(context.Background(), tag, manifest{top.Doc.Now, mediaType(top)})
 }
 
 // manifest is one as it is, byte for byte.
@@ -119,11 +128,11 @@ func (m manifest) RawManifest() ([]byte, error) { return m.raw, nil }
 func (m manifest) MediaType() (types.MediaType, error) { return types.MediaType(m.mediaType), nil }
 
 // mediaType returns what a descriptor, or the document itself, says.
-func mediaType(d *descriptor) string {
-	if t := d.doc.value.Get("mediaType").Text(); t != "" {
+func mediaType(d *catalog.Descriptor) string {
+	if t := d.Doc.Value.Get("mediaType").Text(); t != "" {
 		return t
 	}
-	return d.value.Get("mediaType").Text()
+	return d.Value.Get("mediaType").Text()
 }
 
 // below puts what a manifest or index refers to.
@@ -160,16 +169,16 @@ func (p *pusher) manifest(d *rawjson.Value) error {
 		return err
 	}
 	p.done[digest] = true
-	if err := p.below(doc.now); err != nil {
+	if err := p.below(doc.Now); err != nil {
 		return err
 	}
-	return p.remote.Put(context.Background(), p.repo.Digest(digest), manifest{doc.now, mediaType(&descriptor{d, doc})})
+	return p.remote.Put(context.Background(), p.repo.Digest(digest), manifest{doc.Now, mediaType(&catalog.Descriptor{Value: d, Doc: doc})})
 }
 
 // document returns the document that now has the digest.
-func (p *pusher) document(digest string, size int64) (*document, error) {
-	for _, doc := range p.f.docs {
-		if doc.nowDigest == digest {
+func (p *pusher) document(digest string, size int64) (*catalog.Document, error) {
+	for _, doc := range p.f.catalog.Documents() {
+		if doc.NowDigest == digest {
 			return doc, nil
 		}
 	}
@@ -177,7 +186,7 @@ func (p *pusher) document(digest string, size int64) (*document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.f.document(name, digest, size)
+	return p.f.catalog.Document(name, digest, size)
 }
 
 // blob puts one if the registry does not have it, and can't take it from another
@@ -203,9 +212,9 @@ func (p *pusher) open(digest string, size int64) (io.Reader, error) {
 		return nil, err
 	}
 	if c := p.changed[name]; c != nil {
-		return io.NewSectionReader(c.content, 0, c.size), nil
+		return io.NewSectionReader(c.Content, 0, c.Size), nil
 	}
-	f, err := p.f.store.open(name, size)
+	f, err := p.f.store.Open(name, size)
 	if err != nil {
 		return nil, err
 	}

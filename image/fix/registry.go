@@ -6,34 +6,11 @@ import (
 	"io/fs"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
-
-	"github.com/capwise/capwise/image/internal/store"
+	"github.com/capwise/capwise/image/store"
 )
 
-// kindRegistry is the kind of a target in a registry.
-const kindRegistry = "registry"
-
-// registry is an image in a registry.
-type registry struct{ *store.Registry }
-
-// tagOf returns the tag of a name; "" if it names a digest.
-func tagOf(text string) (string, error) {
-	ref, err := name.ParseReference(text)
-	if tag, ok := ref.(name.Tag); ok {
-		return tag.TagStr(), err
-	}
-	return "", err
-}
-
-func (r registry) open(name string, size int64) (*file, error) { return fileOf(r.Open(name, size)) }
-
-func (r registry) write(path string, changes []change) error {
-	return dir{r.Dir}.write(path, changes)
-}
-
 // about lists what the registry has about a manifest: cosign's tags, and referrers.
-func (r registry) about(digest string) ([]string, error) {
+func about(r *store.Registry, digest string) ([]string, error) {
 	var out []string
 	prefix := strings.Replace(digest, ":", "-", 1)
 	for _, end := range []string{".sig", ".att", ".sbom"} {

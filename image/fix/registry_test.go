@@ -3,6 +3,7 @@ package fix
 import (
 	"bytes"
 	"fmt"
+	"github.com/capwise/capwise/image/store"
 	"io"
 	"log"
 	"net/http"
@@ -223,8 +224,8 @@ func TestRegistryCross(t *testing.T) {
 	}
 	after := contents(t, strings.TrimSuffix(o.Out, ":mine"))
 	checkDigests(t, after)
-	if !bytes.Contains(after[indexFile], []byte(`"org.opencontainers.image.ref.name":"mine"`)) {
-		t.Errorf("the layout has not the tag: %s", after[indexFile])
+	if !bytes.Contains(after[store.IndexFile], []byte(`"org.opencontainers.image.ref.name":"mine"`)) {
+		t.Errorf("the layout has not the tag: %s", after[store.IndexFile])
 	}
 	o.Out = "registry:" + s.host + "/new/app:fixed"
 	if _, err := Run(from, o); err != nil {
@@ -304,7 +305,7 @@ func TestRegistryFails(t *testing.T) {
 	s.fails(t, "registry:"+s.host+"/a@"+was, "names a digest, and the result needs a tag", nil)
 	s.fails(t, target, "403", refuse(http.MethodPost, "/uploads/", http.StatusForbidden))
 	s.fails(t, target, "403", refuse(http.MethodPut, "/manifests/1", http.StatusForbidden))
-	layer := digestBytes(compress(t, gzipped, layersForTest(t)[0]))
+	layer := store.Digest256(compress(t, gzipped, layersForTest(t)[0]))
 	s.fails(t, target, "403", refuse(http.MethodGet, "/blobs/"+layer, http.StatusForbidden))
 	if now := s.digest(t, "a:1"); now != was {
 		t.Errorf("the tag has moved from %s to %s", was, now)

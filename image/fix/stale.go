@@ -8,19 +8,20 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/capwise/capwise/image/catalog"
 	"github.com/capwise/capwise/image/internal/rawjson"
-	"github.com/capwise/capwise/image/internal/store"
+	"github.com/capwise/capwise/image/store"
 )
 
 // keepReachable finds out which old files something still refers to: another tag,
 // or an image that is not changed.
-func (f *fixer) keepReachable(changes []change) {
+func (f *fixer) keepReachable(changes []store.Change) {
 	r := newReach(f)
-	if f.index != nil {
-		r.document(f.index.now)
+	if f.catalog.Index != nil {
+		r.document(f.catalog.Index.Now)
 	}
-	if f.docker != nil {
-		if v, err := rawjson.Parse(f.docker.now); err == nil {
+	if f.catalog.Docker != nil {
+		if v, err := rawjson.Parse(f.catalog.Docker.Now); err == nil {
 			for _, m := range v.Elements {
 				r.name(m.Get("Config").Text())
 				for _, l := range m.Get("Layers").List() {
@@ -30,7 +31,7 @@ func (f *fixer) keepReachable(changes []change) {
 		}
 	}
 	for i, c := range changes {
-		changes[i].keep = c.new != c.old && r.keeps(c.old)
+		changes[i].Keep = c.New != c.Old && r.keeps(c.Old)
 	}
 }
 
@@ -40,16 +41,16 @@ type reach struct {
 	blobs map[string]int64 // the sizes that descriptors say
 	names map[string]bool
 	// now is the documents by the names that their files get.
-	now map[string]*document
+	now map[string]*catalog.Document
 	// unread is why something could not be followed; then anything may be
 	// referred to.
 	unread error
 }
 
 func newReach(f *fixer) *reach {
-	r := &reach{f: f, blobs: map[string]int64{}, names: map[string]bool{}, now: map[string]*document{}}
-	for _, doc := range f.docs {
-		if name, err := store.BlobName(doc.nowDigest); err == nil {
+	r := &reach{f: f, blobs: map[string]int64{}, names: map[string]bool{}, now: map[string]*catalog.Document{}}
+	for _, doc := range f.catalog.Documents() {
+		if name, err := store.BlobName(doc.NowDigest); err == nil {
 			r.now[name] = doc
 		}
 	}
@@ -100,13 +101,13 @@ func (r *reach) blob(d *rawjson.Value) string {
 
 func (r *reach) follow(name string) {
 	if doc := r.now[name]; doc != nil {
-		r.document(doc.now)
+		r.document(doc.Now)
 		return
 	}
-	doc, err := r.f.document(name, "", r.blobs[name])
+	doc, err := r.f.catalog.Document(name, "", r.blobs[name])
 	switch {
 	case err == nil:
-		r.document(doc.raw)
+		r.document(doc.Raw)
 	case !errors.Is(err, fs.ErrNotExist):
 		r.unread = err
 	}
@@ -116,20 +117,20 @@ func (r *reach) follow(name string) {
 // signatures, attestations and other referrers.
 func (f *fixer) findStale() {
 	gone := map[string]string{}
-	for _, doc := range f.docs {
-		if doc.changed() && doc != f.index && doc != f.docker {
-			gone[doc.digest] = doc.nowDigest
+	for _, doc := range f.catalog.Documents() {
+		if doc.Changed() && doc != f.catalog.Index && doc != f.catalog.Docker {
+			gone[doc.Digest] = doc.NowDigest
 		}
 	}
 	if len(gone) > 0 {
-		f.staleIn(f.index, gone, map[*document]bool{})
+		f.staleIn(f.catalog.Index, gone, map[*catalog.Document]bool{})
 	}
-	r, ok := f.store.(registry)
+	r, ok := f.store.(*store.Registry)
 	for _, old := range slices.Sorted(maps.Keys(gone)) {
 		if !ok {
 			break
 		}
-		list, err := r.about(old)
+		list, err := about(r, old)
 		if err != nil {
 			f.warn("what is about %s can't be found out: %v", old, err)
 		}
@@ -139,15 +140,15 @@ func (f *fixer) findStale() {
 	}
 }
 
-func (f *fixer) staleIn(doc *document, gone map[string]string, seen map[*document]bool) {
+func (f *fixer) staleIn(doc *catalog.Document, gone map[string]string, seen map[*catalog.Document]bool) {
 	if seen[doc] {
 		return
 	}
 	seen[doc] = true
-	for _, d := range doc.value.Get("manifests").List() {
+	for _, d := range doc.Value.Get("manifests").List() {
 		digest := d.Get("digest").Text()
 		annotations := d.Get("annotations")
-		tag := annotations.Get(refName).Text()
+		tag := annotations.Get(store.RefName).Text()
 		for old := range gone {
 			if strings.Contains(tag, strings.Replace(old, ":", "-", 1)) {
 				f.warn("%s is about %s, which is replaced: sign or attest %s anew", tag, old, gone[old])
@@ -160,21 +161,21 @@ func (f *fixer) staleIn(doc *document, gone map[string]string, seen map[*documen
 		if err != nil {
 			continue
 		}
-		child, err := f.document(name, "", store.AnySize)
+		child, err := f.catalog.Document(name, "", store.AnySize)
 		if err != nil {
 			continue // it is not there, or is no document
 		}
-		if subject := child.value.Get("subject").Get("digest").Text(); gone[subject] != "" {
-			f.warn("referrer %s (%s) is about %s, which is replaced by %s", digest, child.kind(), subject, gone[subject])
+		if subject := child.Value.Get("subject").Get("digest").Text(); gone[subject] != "" {
+			f.warn("referrer %s (%s) is about %s, which is replaced by %s", digest, kindOf(child), subject, gone[subject])
 		}
 		f.staleIn(child, gone, seen)
 	}
 }
 
-// kind is what a referrer says that it is.
-func (d *document) kind() string {
-	if t := d.value.Get("artifactType").Text(); t != "" {
+// kindOf is what a referrer says that it is.
+func kindOf(d *catalog.Document) string {
+	if t := d.Value.Get("artifactType").Text(); t != "" {
 		return t
 	}
-	return d.value.Get("config").Get("mediaType").Text()
+	return d.Value.Get("config").Get("mediaType").Text()
 }

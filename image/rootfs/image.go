@@ -1,6 +1,8 @@
 package rootfs
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -8,25 +10,32 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/capwise/capwise/image/internal/meter"
+	"github.com/capwise/capwise/image/catalog"
+	"github.com/capwise/capwise/image/facts"
 	"github.com/capwise/capwise/image/internal/rawjson"
+	"github.com/capwise/capwise/image/layer"
 	"github.com/capwise/capwise/internal/limit"
 	"github.com/capwise/capwise/scenario"
 )
 
 // Image is an image's configuration and files.
 type Image struct {
+	// Target is the reference that led to it.
+	Target string
+	// Image says which it is.
+	*catalog.Image
 	// Config is what the image says about its program.
 	Config scenario.ImageConfig
 	name   string
-	tree   *tree
-	spool  *spool
+	files  facts.Stack
+	source *Source // nil for an image that was open already
 }
 
 var _ scenario.Files = (*Image)(nil)
 
-// New reads the layers of an image. The name is for messages.
-func New(img v1.Image, name string) (*Image, error) {
+// New reads the layers of an image that is open already. The name is for messages.
+// The caller closes it.
+func New(img v1.Image, name string, o Options) (*Image, error) {
 	raw, err := img.RawConfigFile()
 	if err != nil {
 		return nil, err
@@ -39,17 +48,28 @@ func New(img v1.Image, name string) (*Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	var layers []layer
-	for _, l := range blobs {
-		layers = append(layers, opened{l})
+	if err := limit.Layers.Check(int64(len(blobs))); err != nil {
+		return nil, err
 	}
-	return read(programOf(config.Get("config")), layers, name, false)
+	out := &Image{Target: name, Image: &catalog.Image{}, Config: programOf(config.Get("config")), name: name}
+	reader := layer.NewReader(o.Cache, o.Progress)
+	var layers []*facts.Layer
+	for i, b := range blobs {
+		l, err := reader.Facts(opened{b})
+		if err != nil {
+			return nil, fmt.Errorf("layer %d of %d: %w", i+1, len(blobs), err)
+		}
+		layers = append(layers, l)
+	}
+	out.files, err = facts.NewStack(layers...)
+	return out, err
 }
 
 // opened is a layer of an image that is open already.
 type opened struct{ v1.Layer }
 
-func (o opened) open() (io.ReadCloser, int64, error) {
+// Open implements [layer.Source].
+func (o opened) Open() (io.ReadCloser, int64, error) {
 	size, err := o.Size()
 	if err != nil {
 		return nil, 0, err
@@ -58,23 +78,35 @@ func (o opened) open() (io.ReadCloser, int64, error) {
 	return struct{ io.ReadCloser }{blob}, size, err
 }
 
-// read reads layers; keep says that the contents of files with the attribute are
-// kept.
-func read(config scenario.ImageConfig, layers []layer, name string, keep bool) (*Image, error) {
-	if err := limit.Layers.Check(int64(len(layers))); err != nil {
-		return nil, err
-	}
-	out := &Image{Config: config, name: name, tree: newTree(), spool: &spool{}}
-	r := &reader{meter: &meter.Meter{Listed: limit.Entries}, keep: keep, spool: out.spool}
-	err := inOrder(layers, r.read, func(layer int, i *item) error {
-		out.tree.layer = int32(layer) + 1
-		return out.tree.add(i)
-	})
+// Key implements [layer.Source].
+func (o opened) Key() string {
+	digest, err := o.Digest()
 	if err != nil {
-		_ = out.Close() // there is an error already
-		return nil, err
+		return ""
 	}
-	return out, nil
+	return digest.String()
+}
+
+// Bytes implements [layer.Source].
+func (o opened) Bytes() int64 {
+	size, err := o.Size()
+	if err != nil {
+		return 0
+	}
+	return size
+}
+
+// stack puts the layers over each other, and reads the configuration.
+func (i *Image) stack(loaded map[*catalog.Blob]*facts.Layer) (err error) {
+	var layers []*facts.Layer
+	for _, b := range i.Layers {
+		layers = append(layers, loaded[b])
+	}
+	if i.Image.Config != nil {
+		i.Config = programOf(i.Image.Config.Value.Get("config"))
+	}
+	i.files, err = facts.NewStack(layers...)
+	return err
 }
 
 // programOf reads the member config of an image's configuration.
@@ -106,7 +138,8 @@ func texts(v *rawjson.Value) []string {
 	return out
 }
 
-// Name is what the image was opened by, with its platform where there are several.
+// Name is what the image was opened by; where that leads to several, with its own name
+// and platform.
 func (i *Image) Name() string { return i.name }
 
 // String implements [scenario.Files].
@@ -114,57 +147,55 @@ func (i *Image) String() string { return "image " + i.name }
 
 // Stat implements [scenario.Files].
 func (i *Image) Stat(name string) (scenario.FileInfo, error) {
-	at, number, err := i.tree.resolve(name)
+	info, err := i.files.Stat(name)
 	if err != nil {
 		return scenario.FileInfo{}, &fs.PathError{Op: "stat", Path: name, Err: err}
 	}
-	n := i.tree.nodes.at(number)
-	return scenario.FileInfo{Path: at, Mode: n.mode, File: scenario.FileOf(n.mode, n.uid, n.gid, i.tree.extra.at(n.extra).caps)}, nil
+	return scenario.FileInfo{Path: info.Path, Mode: info.Mode, File: scenario.FileOf(info.Mode, info.UID, info.GID, info.Attribute)}, nil
 }
 
 // Head implements [scenario.Files]. It knows the beginning of scripts and of the
 // files of users and groups; of others, the first bytes.
 func (i *Image) Head(name string, n int) ([]byte, error) {
-	_, number, err := i.tree.resolve(name)
-	if err != nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+	info, err := i.files.Stat(name)
+	if err == nil {
+		var head []byte
+		if head, err = info.Head(n); err == nil {
+			return head, nil
+		}
 	}
-	node := i.tree.nodes.at(number)
-	head := i.tree.extra.at(node.extra).head
-	if head.size == 0 {
-		return node.magic[:min(n, int(node.magicLen))], nil
-	}
-	out := make([]byte, min(int64(n), head.size))
-	_, err = io.ReadFull(i.spool.section(head), out)
-	return out, err
+	return nil, &fs.PathError{Op: "open", Path: name, Err: err}
 }
 
-// Capable returns the files that carry the attribute security.capability, by
-// path, with its raw bytes.
-func (i *Image) Capable() map[string][]byte {
-	out := map[string][]byte{}
-	for number := range i.tree.nodes.size {
-		n := i.tree.nodes.at(number)
-		if caps := i.tree.extra.at(n.extra).caps; caps != nil && !n.gone {
-			out[i.tree.path(number)] = caps
+// Capable returns the files that carry the attribute security.capability, by each name
+// that a container sees them under, with the digest of the layer that has them.
+func (i *Image) Capable() []Capable {
+	var out []Capable
+	for _, s := range i.files.Capable() {
+		c := Capable{Seen: s}
+		if s.Layer < len(i.Layers) {
+			c.Digest = i.Layers[s.Layer].Known()
 		}
+		out = append(out, c)
 	}
 	return out
 }
 
-// Content returns the content of a file with the attribute, of an image that
-// [Each] has opened; nil otherwise. That of a sparse file is not kept, and empty.
-func (i *Image) Content(name string) io.ReaderAt {
-	_, number, err := i.tree.resolve(name)
-	if err != nil {
-		return nil
-	}
-	x := i.tree.extra.at(i.tree.nodes.at(number).extra)
-	if x.caps == nil {
-		return nil
-	}
-	return i.spool.section(x.content)
+// Capable is a file with the attribute.
+type Capable struct {
+	facts.Seen
+	// Digest is that of the layer's blob; where nobody says it, that of its archive.
+	Digest string
 }
 
-// Close gives the contents back.
-func (i *Image) Close() error { return i.spool.close() }
+// Close gives the layers back that no other image wants.
+func (i *Image) Close() error {
+	if i.source != nil {
+		return i.source.release(i.Image)
+	}
+	var err error
+	for _, l := range i.files {
+		err = errors.Join(err, l.Close())
+	}
+	return err
+}

@@ -1,10 +1,10 @@
-// Package rootfs reads the root file system of a container image: its layers,
-// one over the other, with whiteouts and hard links honoured, as the file system
-// that a container of it starts with.
+// Package rootfs reads the root file systems of container images: their layers, one
+// over the other, with whiteouts and hard links honoured, as the file system that a
+// container starts with.
 //
-// [Open] takes a reference such as "docker-archive:caddy.tar", [Each] the images
-// of all platforms; [New] takes an image that is open already. Nothing is
-// unpacked, and no root is needed.
+// [Open] takes a reference such as "docker-archive:caddy.tar", and finds all images
+// that it leads to; [New] takes an image that is open already. Each layer is read once,
+// and none whose facts a cache has. Nothing is unpacked, and no root is needed.
 package rootfs
 
 import (
@@ -12,144 +12,186 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"strings"
+	"slices"
+	"sync"
 
-	"github.com/capwise/capwise/image/internal/store"
-	"github.com/capwise/capwise/internal/plainfile"
-	"github.com/capwise/capwise/scenario"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/capwise/capwise/image/catalog"
+	"github.com/capwise/capwise/image/facts"
+	"github.com/capwise/capwise/image/layer"
+	"github.com/capwise/capwise/image/ref"
+	"github.com/capwise/capwise/image/store"
 )
 
-// References says which references [Open] takes, for messages and help.
-const References = "docker-archive:FILE, oci:DIR[:TAG], oci-archive:FILE[:TAG], tar:FILE, docker:NAME, podman:NAME, registry:NAME"
-
-// Open reads the image that the reference names. docker: and podman: ask the
-// engine of that name for it, registry: the registry, with the credentials of
-// the user's Docker configuration; tar: is the archive of a root file system. Of
-// an image for several platforms it takes that of this machine, on Linux. The
-// caller closes it.
-func Open(reference string) (out *Image, err error) {
-	err = with(reference, func(list []candidate) error {
-		seen := make([]string, len(list))
-		for i, c := range list {
-			if c.arch == "" || c.arch == runtime.GOARCH {
-				out, err = c.read(reference, false)
-				return err
-			}
-			seen[i] = c.platform
-		}
-		return fmt.Errorf("no image for linux/%s; there are %q", runtime.GOARCH, seen)
-	})
-	return out, err
+// Options say how images are read.
+type Options struct {
+	// Cache is asked for facts of layers, and keeps those that are read; nil for none.
+	Cache *facts.Cache
+	// Stdin is where the archive "-" comes from; nil if it is not read.
+	Stdin io.Reader
+	// Progress is told what is read; nil if nobody looks.
+	Progress *layer.Progress
 }
 
-// Each calls fn with the images of all platforms, one after the other, whose
-// names then end in that of the platform. The contents of files with capabilities
-// are kept for as long as fn takes.
-func Each(reference string, fn func(*Image) error) error {
-	return with(reference, func(list []candidate) error {
-		for _, c := range list {
-			name := reference
-			if len(list) > 1 && c.platform != "" {
-				name += " " + c.platform
-			}
-			img, err := c.read(name, true)
-			if err != nil {
-				return err
-			}
-			if err := errors.Join(fn(img), img.Close()); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+// Source is the images that a reference leads to. It is for one goroutine.
+type Source struct {
+	reference string
+	store     store.Store
+	catalog   *catalog.Catalog
+	options   Options
+
+	mu     sync.Mutex
+	loaded map[*catalog.Blob]*facts.Layer
+	uses   map[*catalog.Blob]int // by images that were not read, or are not closed
 }
 
-// candidate is an image for one platform; "" where it does not say.
-type candidate struct {
-	platform, arch string
-	config         func() (scenario.ImageConfig, error)
-	layers         []layer
-}
-
-func (c *candidate) read(name string, keep bool) (*Image, error) {
-	config, err := c.config()
+// Open finds the images of a reference: all that a layout or an archive has, for all
+// platforms, unless the reference names one. docker:, podman: and containerd: ask the
+// engine of that name, registry: the registry, with the credentials of the user's
+// Docker configuration. The caller closes the source.
+func Open(reference string, o Options) (*Source, error) {
+	r, err := ref.Parse(reference)
 	if err != nil {
 		return nil, err
 	}
-	return read(config, c.layers, name, keep)
-}
-
-// with calls fn with the images of a reference, of which there is at least one.
-func with(reference string, fn func([]candidate) error) (err error) {
-	kind, name, ok := strings.Cut(reference, ":")
-	if !ok || name == "" {
-		return fmt.Errorf("image %q: want one of %s", reference, References)
+	s := &Source{reference: r.String(), options: o, loaded: map[*catalog.Blob]*facts.Layer{}, uses: map[*catalog.Blob]int{}}
+	if s.store, err = store.Open(r, false, o.Stdin); err != nil {
+		return nil, fmt.Errorf("image %q: %w", reference, err)
 	}
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("image %q: %w", reference, err)
+	if s.catalog, err = catalog.Open(s.store, r); err != nil {
+		return nil, fmt.Errorf("image %q: %w", reference, errors.Join(err, s.store.Close()))
+	}
+	for _, img := range s.catalog.Images {
+		for _, b := range s.catalog.Layers(img) {
+			s.uses[b]++
 		}
-	}()
-	if kind == "tar" {
-		return withTar(name, fn)
 	}
-	f := finder{}
-	if f.store, err = openStore(kind, name, &f); err != nil {
-		return err
+	return s, nil
+}
+
+// String is the reference.
+func (s *Source) String() string { return s.reference }
+
+// Images lists the images, which are not read for that.
+func (s *Source) Images() []*catalog.Image { return s.catalog.Images }
+
+// ForThisMachine lists the images that run here: those for Linux on this machine's
+// architecture, and those that do not say for which. There is at least one.
+func (s *Source) ForThisMachine() ([]*catalog.Image, error) {
+	var out []*catalog.Image
+	var seen []string
+	for _, img := range s.catalog.Images {
+		if arch := img.Arch(); arch == "" || arch == runtime.GOARCH {
+			out = append(out, img)
+			continue
+		}
+		seen = append(seen, img.Platform)
 	}
-	defer func() { err = errors.Join(err, f.store.Close()) }()
-	list, err := f.find()
-	if err == nil && len(list) == 0 {
-		err = errors.New("no image for Linux in it")
+	if len(out) == 0 {
+		return nil, fmt.Errorf("image %q: want an image for linux/%s, got %q", s.reference, runtime.GOARCH, seen)
 	}
+	return out, nil
+}
+
+// Each calls fn with all images, one after the other.
+func (s *Source) Each(fn func(*Image) error) error {
+	for _, b := range s.catalog.Layers() {
+		s.options.Progress.Expect(b.Size)
+	}
+	for _, img := range s.catalog.Images {
+		i, err := s.Read(img)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(fn(i), i.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// atOnce bounds how many layers are read at the same time: the windows of
+// decompressors take memory, and registries have limits of their own.
+const atOnce = 4
+
+// Read reads an image: those of its layers that no other has, and no cache knows. The
+// caller closes it.
+func (s *Source) Read(img *catalog.Image) (*Image, error) {
+	out := &Image{Target: s.reference, Image: img, name: s.nameOf(img), source: s}
+	reader := layer.NewReader(s.options.Cache, s.options.Progress) // which counts what one image unpacks to
+	var g errgroup.Group
+	g.SetLimit(atOnce)
+	for i, b := range img.Layers {
+		if slices.Index(img.Layers, b) < i { // twice in one image
+			continue
+		}
+		g.Go(func() error {
+			if err := s.load(b, reader); err != nil {
+				return fmt.Errorf("layer %d of %d: %w", i+1, len(img.Layers), err)
+			}
+			return nil
+		})
+	}
+	err := g.Wait()
+	if err == nil {
+		err = out.stack(s.loaded)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("image %q: %w", out.name, errors.Join(err, out.Close()))
+	}
+	return out, nil
+}
+
+// load reads a layer unless that was done already.
+func (s *Source) load(b *catalog.Blob, reader *layer.Reader) error {
+	s.mu.Lock()
+	l := s.loaded[b]
+	s.mu.Unlock()
+	if l != nil {
+		return nil
+	}
+	l, err := reader.Facts(b)
 	if err != nil {
 		return err
 	}
-	return fn(list)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.loaded[b] = l
+	return nil
 }
 
-// openStore opens where the image lies.
-func openStore(kind, name string, f *finder) (store.Store, error) {
-	switch kind {
-	case "docker-archive":
-		f.docker = true
-		return store.OpenArchive(name, false)
-	case "oci":
-		name, f.tag = cutTag(name)
-		return store.OpenDir(name)
-	case "oci-archive":
-		name, f.tag = cutTag(name)
-		return store.OpenArchive(name, false)
-	case "docker", "podman":
-		f.docker = true
-		return saved(kind, name)
-	case "registry":
-		return store.OpenRegistry(name, "")
-	default:
-		return nil, fmt.Errorf("unknown kind %q: want one of %s", kind, References)
+// release gives the layers of an image back that no other wants.
+func (s *Source) release(img *catalog.Image) error {
+	var err error
+	for _, b := range s.catalog.Layers(img) {
+		if s.uses[b]--; s.uses[b] > 0 || s.loaded[b] == nil {
+			continue
+		}
+		err = errors.Join(err, s.loaded[b].Close())
+		delete(s.loaded, b)
 	}
+	return err
 }
 
-// cutTag splits DIR[:TAG]; a colon before a slash belongs to the folder.
-func cutTag(name string) (file, tag string) {
-	if i := strings.LastIndexByte(name, ':'); i > strings.LastIndexByte(name, '/') {
-		return name[:i], name[i+1:]
+// nameOf names an image in messages: by the reference, and where that leads to
+// several, by its own name and platform.
+func (s *Source) nameOf(img *catalog.Image) string {
+	name := s.reference
+	if slices.ContainsFunc(s.catalog.Images, func(o *catalog.Image) bool { return o.Label() != img.Label() && len(o.Names) > 0 }) {
+		name += " " + img.Label()
 	}
-	return name, ""
+	if slices.ContainsFunc(s.catalog.Images, func(o *catalog.Image) bool { return o.Platform != img.Platform }) && img.Platform != "" {
+		name += " " + img.Platform
+	}
+	return name
 }
 
-// withTar makes an image of one layer of an archive.
-func withTar(name string, fn func([]candidate) error) error {
-	f, err := plainfile.Open(name)
-	if err != nil {
-		return err
+// Close gives back what the images were read from.
+func (s *Source) Close() error {
+	var err error
+	for _, l := range s.loaded {
+		err = errors.Join(err, l.Close())
 	}
-	defer func() { _ = f.Close() }() // opened for reading
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	none := func() (scenario.ImageConfig, error) { return scenario.ImageConfig{}, nil }
-	file := &store.File{Name: name, SectionReader: io.NewSectionReader(f, 0, info.Size())}
-	return fn([]candidate{{config: none, layers: []layer{fileLayer{file}}}})
+	return errors.Join(err, s.store.Close())
 }

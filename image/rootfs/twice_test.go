@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-
-	"github.com/capwise/capwise/image/rootfs"
 )
 
 // TestTwice holds that of two attributes of a file the one is seen with which engines
@@ -33,7 +31,7 @@ func TestTwice(t *testing.T) {
 		if err := os.WriteFile(archive, text, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		img, err := rootfs.Open("tar:" + archive)
+		img, err := open(t, "tar:"+archive)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -48,6 +48,8 @@ var (
 var (
 	Saved = Limit{"saved", 16 << 30, "bytes that the engine saves"}
 	Asked = Limit{"asked", 100, "images that the engine is asked for"}
+	// Cache is what is kept of layers that were read.
+	Cache = Limit{"cache", 512 << 20, "bytes of facts about layers"}
 )
 
 // Of files that describe starts.
@@ -62,7 +64,7 @@ var (
 func All() []Limit {
 	return []Limit{
 		Name, Folders, Headers, Entries, Listed, Kept, Contents, Unpacked, Ratio, Window, Files, FileHeaders,
-		Document, Documents, Values, Depth, Nesting, Images, Layers, Launchers, LayerLaunchers, Saved, Asked,
+		Document, Documents, Values, Depth, Nesting, Images, Layers, Launchers, LayerLaunchers, Saved, Asked, Cache,
 		Source, Compose, Includes, Unit,
 	}
 }

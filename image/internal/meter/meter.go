@@ -11,17 +11,11 @@ import (
 
 // Meter is the account of one run. Several goroutines use it.
 type Meter struct {
-	// Listed is how many entries there may be.
-	Listed limit.Limit
-
-	packed, unpacked, entries, kept, contents atomic.Int64
+	packed, unpacked, kept, contents atomic.Int64
 }
 
 // Packed says that a layer of that many bytes is going to be read.
 func (m *Meter) Packed(size int64) { m.packed.Add(max(size, 0)) }
-
-// Entry counts an entry.
-func (m *Meter) Entry() error { return m.Listed.Check(m.entries.Add(1)) }
 
 // Keep counts bytes that stay in memory.
 func (m *Meter) Keep(n int) error { return limit.Kept.Check(m.kept.Add(int64(n))) }

@@ -13,7 +13,7 @@ import (
 func TestMeter(t *testing.T) {
 	edge := func(name string, l limit.Limit, at func(m *Meter, n int64) error) {
 		t.Helper()
-		m := &Meter{Listed: limit.Listed}
+		m := &Meter{}
 		m.Packed(1 << 40)
 		if err := at(m, l.Most); err != nil {
 			t.Errorf("%s at the limit: %v", name, err)
@@ -26,12 +26,6 @@ func TestMeter(t *testing.T) {
 	edge("kept", limit.Kept, func(m *Meter, n int64) error { return m.Keep(int(n)) })
 	edge("contents", limit.Contents, func(m *Meter, n int64) error { return m.Content(n) })
 	edge("unpacked", limit.Unpacked, func(m *Meter, n int64) error { return m.unpack(n) })
-	edge("listed", limit.Listed, func(m *Meter, n int64) (err error) {
-		for ; n > 0 && err == nil; n-- {
-			err = m.Entry()
-		}
-		return err
-	})
 }
 
 // TestRatio holds that what is packed as well as can be is taken up to a size, and

@@ -7,7 +7,10 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"sync"
+	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -20,6 +23,11 @@ import (
 type Source struct {
 	Ref    name.Reference
 	puller *remote.Puller
+	base   http.RoundTripper
+
+	once      sync.Once // for http
+	http      *http.Client
+	clientErr error
 }
 
 // Open takes the name of an image.
@@ -28,8 +36,13 @@ func Open(text string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	puller, err := remote.NewPuller(Options(ref.Context().Registry)...)
-	return &Source{ref, puller}, err
+	return open(ref, stall)
+}
+
+func open(ref name.Reference, stall time.Duration) (*Source, error) {
+	base := newTransport(ref.Context().Registry, stall)
+	puller, err := remote.NewPuller(remote.WithAuthFromKeychain(authn.DefaultKeychain), remote.WithTransport(base))
+	return &Source{Ref: ref, puller: puller, base: base}, err
 }
 
 // Manifest is a manifest or an index as the registry has it.
@@ -81,39 +94,6 @@ func (s *Source) Referrers(digest string) ([]v1.Descriptor, error) {
 		return nil, err
 	}
 	return list.Manifests, nil
-}
-
-// Blob fetches a blob, which has size bytes, unless that is negative, and the
-// digest. Both are found out at its end.
-func (s *Source) Blob(digest string, size int64) (io.ReadCloser, error) {
-	layer, err := s.puller.Layer(context.Background(), s.Ref.Context().Digest(digest))
-	if err != nil {
-		return nil, err
-	}
-	content, err := layer.Compressed() // holds it to its digest
-	if err != nil {
-		return nil, notThere(err)
-	}
-	if size < 0 {
-		return content, nil
-	}
-	return &exactly{content, size, size}, nil
-}
-
-// exactly is content that has to have a size.
-type exactly struct {
-	io.ReadCloser
-	size, left int64
-}
-
-// Read implements [io.Reader]. It asks for one byte more than there may be.
-func (e *exactly) Read(p []byte) (int, error) {
-	n, err := e.ReadCloser.Read(p[:min(int64(len(p)), e.left+1)])
-	e.left -= int64(n)
-	if e.left < 0 || e.left > 0 && errors.Is(err, io.EOF) {
-		return n, sizeError(e.size)
-	}
-	return n, err
 }
 
 func sizeError(size int64) error {

@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/capwise/capwise/internal/limit"
 )
@@ -110,11 +109,11 @@ func (s *server) source(t *testing.T, stall time.Duration) *Source {
 	if err != nil {
 		t.Fatal(err)
 	}
-	puller, err := remote.NewPuller(remote.WithTransport(newTransport(ref.Context().Registry, stall)))
+	source, err := open(ref, stall)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &Source{ref, puller}
+	return source
 }
 
 func (s *server) read(t *testing.T, size int64, stall time.Duration) error {

@@ -4,10 +4,8 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"strings"
 
 	"github.com/capwise/capwise/image/internal/rawjson"
@@ -31,7 +29,7 @@ func (d *Documents) Read(f *File, digest string) ([]byte, *rawjson.Value, error)
 		return nil, nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
 	if digest != "" && digest != Digest256(raw) && digest != Digest512(raw) {
-		return nil, nil, fmt.Errorf("%s: its digest is %s", f.Name, Digest256(raw))
+		return nil, nil, fmt.Errorf("%s: want digest %s, got %s", f.Name, digest, Digest256(raw))
 	}
 	v, err := rawjson.Parse(raw)
 	if err != nil {
@@ -60,15 +58,6 @@ func Digest256(b []byte) string {
 func Digest512(b []byte) string {
 	sum := sha512.Sum512(b)
 	return "sha512:" + hex.EncodeToString(sum[:])
-}
-
-// Elsewhere says of a layer that is not where the image is, and that its descriptor
-// has urls for, that those are not asked: they may lead anywhere.
-func Elsewhere(err error, descriptor *rawjson.Value) error {
-	if len(descriptor.Get("urls").List()) == 0 || !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return fmt.Errorf("%w; its descriptor has urls, which are not fetched: push the image to a registry with all layers", err)
 }
 
 // IsLayer reports whether a media type is that of a file system layer.

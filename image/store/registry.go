@@ -135,8 +135,8 @@ func (r *Registry) fetch(name string, size int64) error {
 	return errors.Join(r.put(name, content), content.Close())
 }
 
-// Stream returns the content of a blob that is read once, and not kept.
-func (r *Registry) Stream(name string, size int64) (io.ReadCloser, error) {
+// stream returns the content of a blob that is read once, and not kept.
+func (r *Registry) stream(name string, size int64) (io.ReadCloser, error) {
 	digest, err := digestOf(name)
 	if err != nil {
 		return nil, err

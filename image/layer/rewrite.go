@@ -1,4 +1,4 @@
-package fix
+package layer
 
 import (
 	"bytes"
@@ -11,22 +11,26 @@ import (
 	"os"
 	"slices"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/capwise/capwise/image/gzpatch"
+	"github.com/capwise/capwise/image/internal/compression"
 	"github.com/capwise/capwise/image/internal/splice"
 )
 
-// changed is what a layer becomes.
-type changed struct {
-	content           io.ReaderAt
-	size              int64
-	digest, oldDigest string
-	diffID, oldDiffID string
-	how               string
-	encoded           int64
+// Changed is what a layer becomes.
+type Changed struct {
+	Content io.ReaderAt
+	Size    int64
+	// Digest is that of the blob, DiffID that of its archive.
+	Digest, OldDigest string
+	DiffID, OldDiffID string
+	// How it came about: edited (uncompressed), patched or recompressed.
+	How string
+	// Encoded is how many bytes of its content a patch encoded again.
+	Encoded int64
+	// Warning says why it was compressed anew.
+	Warning string
 }
 
 // How a changed layer came about.
@@ -40,77 +44,63 @@ const (
 // its image's configuration tells of.
 var errContent = errors.New("the content is not what the configuration says")
 
-// rewrite makes the edits. Recompressing, it writes to the file that scratch
-// gives.
-func (l *layer) rewrite(edits []edit, scratch func() (*os.File, error)) error {
-	content, err := l.apply(edits)
+// Rewrite makes the edits, which are in order. Whichever of diffIDs there are, the
+// layer's archive must have had that digest. Recompressing, it writes to the file that
+// scratch gives.
+func (l *Editable) Rewrite(edits []Edit, diffIDs map[string]bool, scratch func() (*os.File, error)) (*Changed, error) {
+	c, err := l.apply(edits)
 	if err == nil {
-		err = l.verify(content, edits)
+		err = l.verify(c, edits, diffIDs)
 	}
-	if l.compression == plain || err == nil || !errors.Is(err, gzpatch.ErrPatch) && !errors.Is(err, errContent) {
-		return err
+	if l.compression == compression.None || err == nil || !errors.Is(err, gzpatch.ErrPatch) && !errors.Is(err, errContent) {
+		return c, err
 	}
 	if errors.Is(err, errContent) {
 		// Whose fault is it? That of the patch only if the old layer is right.
-		if right := l.check(); right != nil {
-			return right
+		if right := l.check(diffIDs); right != nil {
+			return nil, right
 		}
 	}
-	if l.compression == gzipped {
-		l.warnings = append(l.warnings, fmt.Sprintf("%v; the layer is compressed anew", err))
+	c = &Changed{How: recompressed}
+	if l.compression == compression.Gzip {
+		c.Warning = fmt.Sprintf("%v; the layer is compressed anew", err)
 	}
-	content = &changed{how: recompressed}
 	file, err := scratch()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if content.size, err = l.recompress(file, edits); err != nil {
-		return err
+	if c.Size, err = l.recompress(file, edits); err != nil {
+		return nil, err
 	}
-	content.content = file
-	return l.verify(content, edits)
+	c.Content = file
+	return c, l.verify(c, edits, diffIDs)
 }
 
 // apply makes the edits without compressing the layer anew, or says that it
 // can't.
-func (l *layer) apply(edits []edit) (*changed, error) {
+func (l *Editable) apply(edits []Edit) (*Changed, error) {
 	switch l.compression {
-	case gzipped:
+	case compression.Gzip:
 		list := make([]gzpatch.Edit, len(edits))
 		for i, e := range edits {
-			list[i] = gzpatch.Edit{Offset: e.offset, Length: int64(len(e.old)), New: e.new}
+			list[i] = gzpatch.Edit{Offset: e.Offset, Length: int64(len(e.Old)), New: e.New}
 		}
-		out, err := gzpatch.Patch(l.blob, l.blob.Size(), l.index, list)
+		out, err := gzpatch.Patch(l.blob, l.size, l.index, list)
 		if err != nil {
 			return nil, err
 		}
-		return &changed{content: out, size: out.Size(), how: patched, encoded: out.Encoded}, nil
-	case zstded:
+		return &Changed{Content: out, Size: out.Size(), How: patched, Encoded: out.Encoded}, nil
+	case compression.Zstd:
 		return nil, fmt.Errorf("%w: it is zstd", gzpatch.ErrPatch)
 	}
 	out, at := &splice.File{}, int64(0)
 	for _, e := range edits {
-		out.Add(l.blob, at, e.offset-at)
-		out.AddBytes(e.new)
-		at = e.offset + int64(len(e.old))
+		out.Add(l.blob, at, e.Offset-at)
+		out.AddBytes(e.New)
+		at = e.Offset + int64(len(e.Old))
 	}
-	out.Add(l.blob, at, l.blob.Size()-at)
-	return &changed{content: out, size: out.Size(), how: edited}, nil
-}
-
-// decompress returns a reader of a blob's archive.
-func (c compression) decompress(blob io.ReaderAt, size int64) (io.Reader, func(), error) {
-	switch c {
-	case gzipped:
-		return gzpatch.NewReader(blob, size), func() {}, nil
-	case zstded:
-		r, err := newZstd(io.NewSectionReader(blob, 0, size))
-		if err != nil {
-			return nil, nil, err
-		}
-		return r, r.Close, nil
-	}
-	return io.NewSectionReader(blob, 0, size), func() {}, nil
+	out.Add(l.blob, at, l.size-at)
+	return &Changed{Content: out, Size: out.Size(), How: edited}, nil
 }
 
 // verify decompresses the changed layer, all of it. With the edits undone it must
@@ -118,41 +108,40 @@ func (c compression) decompress(blob io.ReaderAt, size int64) (io.Reader, func()
 // archive with the edits, and with nothing else. On the way it computes digests.
 // That of the old blob, where a descriptor gives it, need not be: the content is
 // what counts, and is right.
-func (l *layer) verify(c *changed, edits []edit) error {
-	r, done, err := l.compression.decompress(c.content, c.size)
+func (l *Editable) verify(c *Changed, edits []Edit, diffIDs map[string]bool) error {
+	r, done, err := l.compression.Open(c.Content, c.Size)
 	if err != nil {
 		return err
 	}
 	defer done()
 	var g errgroup.Group
-	g.Go(func() (err error) { c.digest, err = digestOf(c.content, c.size); return err })
-	if c.oldDigest = l.digest; c.oldDigest == "" {
-		g.Go(func() (err error) { c.oldDigest, err = digestOf(l.blob, l.blob.Size()); return err })
+	g.Go(func() (err error) { c.Digest, err = digestOf(c.Content, c.Size); return err })
+	if c.OldDigest = l.digest; c.OldDigest == "" {
+		g.Go(func() (err error) { c.OldDigest, err = digestOf(l.blob, l.size); return err })
 	}
 	now, before := sha256.New(), sha256.New()
 	back := &substitute{w: before, edits: undo(edits)}
 	hashes := newBeside(io.MultiWriter(now, back))
 	_, err = io.CopyBuffer(hashes, r, make([]byte, pieceSize))
 	hashes.wait()
-	c.diffID, c.oldDiffID = sha256Of(now), sha256Of(before)
+	c.DiffID, c.OldDiffID = sha256Of(now), sha256Of(before)
 	if err := errors.Join(err, g.Wait()); err != nil {
 		return err
 	}
 	if back.differs {
 		return fmt.Errorf("%w: what was put in is not there", errContent)
 	}
-	for diffID := range l.diffIDs {
-		if diffID != c.oldDiffID {
-			return fmt.Errorf("%w: before the change it has digest %s, and should have %s", errContent, c.oldDiffID, diffID)
+	for diffID := range diffIDs {
+		if diffID != c.OldDiffID {
+			return fmt.Errorf("%w: before the change it has digest %s, and should have %s", errContent, c.OldDiffID, diffID)
 		}
 	}
-	l.changed = c
 	return nil
 }
 
-// check holds the old layer against the configuration.
-func (l *layer) check() error {
-	r, done, err := l.compression.decompress(l.blob, l.blob.Size())
+// check compares the old layer with the configuration.
+func (l *Editable) check(diffIDs map[string]bool) error {
+	r, done, err := l.compression.Open(l.blob, l.size)
 	if err != nil {
 		return err
 	}
@@ -160,25 +149,22 @@ func (l *layer) check() error {
 	h := sha256.New()
 	_, err = io.Copy(h, r)
 	got := sha256Of(h)
-	if err == nil && !l.diffIDs[got] {
+	if err == nil && !diffIDs[got] {
 		err = fmt.Errorf("its archive has digest %s, and not that of the configuration", got)
 	}
 	return err
 }
 
 // recompress writes the layer with the edits made, compressed anew.
-func (l *layer) recompress(file *os.File, edits []edit) (int64, error) {
-	r, done, err := l.compression.decompress(l.blob, l.blob.Size())
+func (l *Editable) recompress(file *os.File, edits []Edit) (int64, error) {
+	r, done, err := l.compression.Open(l.blob, l.size)
 	if err != nil {
 		return 0, err
 	}
 	defer done()
-	var w io.WriteCloser = gzip.NewWriter(file)
-	if l.compression == zstded {
-		// With one worker the same content gives the same bytes.
-		if w, err = zstd.NewWriter(file, zstd.WithEncoderConcurrency(1)); err != nil {
-			return 0, err
-		}
+	w, err := l.compression.Writer(file)
+	if err != nil {
+		return 0, err
 	}
 	s := &substitute{w: w, edits: edits}
 	if _, err := io.Copy(s, r); err != nil {
@@ -194,12 +180,12 @@ func (l *layer) recompress(file *os.File, edits []edit) (int64, error) {
 }
 
 // undo returns the edits that lead back.
-func undo(edits []edit) []edit {
+func undo(edits []Edit) []Edit {
 	out := slices.Clone(edits)
 	shift := int64(0)
 	for i, e := range edits {
-		out[i] = edit{e.offset + shift, e.new, e.old}
-		shift += int64(len(e.new) - len(e.old))
+		out[i] = Edit{e.Offset + shift, e.New, e.Old}
+		shift += int64(len(e.New) - len(e.Old))
 	}
 	return out
 }
@@ -207,7 +193,7 @@ func undo(edits []edit) []edit {
 // substitute makes edits in what is written to it.
 type substitute struct {
 	w       io.Writer
-	edits   []edit
+	edits   []Edit
 	at      int64
 	gone    []byte // of the old text, still to come
 	differs bool   // the old text was another
@@ -222,20 +208,20 @@ func (s *substitute) Write(p []byte) (int, error) {
 		s.gone = s.gone[gone:]
 		s.at += int64(gone)
 		p = p[gone:]
-		if len(s.gone) > 0 || len(s.edits) == 0 || s.edits[0].offset > s.at+int64(len(p)) {
+		if len(s.gone) > 0 || len(s.edits) == 0 || s.edits[0].Offset > s.at+int64(len(p)) {
 			break
 		}
 		e := s.edits[0]
 		s.edits = s.edits[1:]
-		before := e.offset - s.at
-		for _, b := range [][]byte{p[:before], e.new} {
+		before := e.Offset - s.at
+		for _, b := range [][]byte{p[:before], e.New} {
 			if _, err := s.w.Write(b); err != nil {
 				return 0, err
 			}
 		}
 		p = p[before:]
 		s.at += before
-		s.gone = e.old
+		s.gone = e.Old
 	}
 	s.at += int64(len(p))
 	_, err := s.w.Write(p)

@@ -1,22 +1,18 @@
-package fix
+package store
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
 
-	"github.com/capwise/capwise/image/internal/store"
 	"github.com/capwise/capwise/image/tarwalk"
 )
 
-// archive is an image in a tar archive.
-type archive struct{ *store.Archive }
-
-func (a archive) open(name string, size int64) (*file, error) { return fileOf(a.Open(name, size)) }
-
-func (a archive) write(to string, changes []change) error {
+// Write implements [Writable]. What was compressed is compressed again.
+func (a *Archive) Write(to string, changes []Change) error {
 	if resolved, err := filepath.EvalSymlinks(to); err == nil {
 		to = resolved
 	}
@@ -24,13 +20,19 @@ func (a archive) write(to string, changes []change) error {
 	if to == a.Path {
 		check = a.Unchanged
 	}
-	return replaceFile(to, a.Path, func(w *os.File) error { return a.writeTo(w, changes) }, check)
+	return replaceFile(to, a.Path, func(w *os.File) error {
+		packed, err := a.compression.Writer(w)
+		if err != nil {
+			return err
+		}
+		return errors.Join(a.writeTo(packed, changes), packed.Close())
+	}, check)
 }
 
-func (a archive) writeTo(w *os.File, changes []change) error {
-	byName := map[string]*change{}
+func (a *Archive) writeTo(w io.Writer, changes []Change) error {
+	byName := map[string]*Change{}
 	for i := range changes {
-		byName[changes[i].old] = &changes[i]
+		byName[changes[i].Old] = &changes[i]
 	}
 	copied := int64(0)
 	for _, e := range a.Entries {
@@ -40,7 +42,7 @@ func (a archive) writeTo(w *os.File, changes []change) error {
 			continue
 		}
 		end := e.Offset
-		if c != nil && c.keep {
+		if c != nil && c.Keep {
 			end = e.DataOffset() + e.Padded()
 		}
 		if err := a.copyRange(w, copied, end); err != nil {
@@ -62,17 +64,17 @@ func (a archive) writeTo(w *os.File, changes []change) error {
 
 // relinked returns the headers of a link, which lead to the new name of a file
 // that has another.
-func relinked(e *tarwalk.Entry, changes []change) []byte {
+func relinked(e *tarwalk.Entry, changes []Change) []byte {
 	raw := e.Raw
 	for _, c := range changes {
-		if !c.keep && c.from != "" && strings.Contains(e.Linkname, c.from) {
-			raw = e.Renamed(raw, c.from, c.to)
+		if !c.Keep && c.From != "" && strings.Contains(e.Linkname, c.From) {
+			raw = e.Renamed(raw, c.From, c.To)
 		}
 	}
 	return raw
 }
 
-func (a archive) copyRange(w io.Writer, from, to int64) error {
+func (a *Archive) copyRange(w io.Writer, from, to int64) error {
 	if _, err := a.F.Seek(from, io.SeekStart); err != nil {
 		return err
 	}
@@ -80,20 +82,20 @@ func (a archive) copyRange(w io.Writer, from, to int64) error {
 	return err
 }
 
-func writeEntry(w io.Writer, e *tarwalk.Entry, c *change) error {
-	raw, err := e.WithSize(c.size)
+func writeEntry(w io.Writer, e *tarwalk.Entry, c *Change) error {
+	raw, err := e.WithSize(c.Size)
 	if err != nil {
 		return err
 	}
-	if c.from != "" {
-		raw = e.Renamed(raw, c.from, c.to)
+	if c.From != "" {
+		raw = e.Renamed(raw, c.From, c.To)
 	}
 	if _, err := w.Write(raw); err != nil {
 		return err
 	}
-	if _, err := io.Copy(w, io.NewSectionReader(c.content, 0, c.size)); err != nil {
+	if _, err := io.Copy(w, io.NewSectionReader(c.Content, 0, c.Size)); err != nil {
 		return err
 	}
-	_, err = w.Write(make([]byte, -c.size&511))
+	_, err = w.Write(make([]byte, -c.Size&511))
 	return err
 }

@@ -9,6 +9,8 @@ import (
 	"path"
 	"path/filepath"
 
+	"github.com/capwise/capwise/image/internal/compression"
+	"github.com/capwise/capwise/image/internal/meter"
 	"github.com/capwise/capwise/image/tarwalk"
 	"github.com/capwise/capwise/internal/limit"
 	"github.com/capwise/capwise/internal/plainfile"
@@ -19,14 +21,16 @@ import (
 type Archive struct {
 	// Path is where the file lies, behind symbolic links.
 	Path string
-	// F is the file, and Size how long it is.
+	// F is the file, or what it unpacks to, and Size how long it is.
 	F       *os.File
 	Size    int64
 	Entries []*tarwalk.Entry
 
-	info  fs.FileInfo
-	names map[string]*tarwalk.Entry
-	twice map[string]bool
+	info        fs.FileInfo
+	names       map[string]*tarwalk.Entry
+	twice       map[string]bool
+	compression compression.Kind
+	packed      *os.File // the file at the path, if F is what it unpacks to
 }
 
 var _ Store = (*Archive)(nil)
@@ -45,8 +49,8 @@ func OpenArchive(name string, change bool) (_ *Archive, err error) {
 	if err := a.openFile(change); err != nil {
 		return nil, err
 	}
-	if err := a.list(); err != nil {
-		return nil, errors.Join(err, a.F.Close())
+	if err := errors.Join(a.unpack(), a.list()); err != nil {
+		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
 }
@@ -59,7 +63,35 @@ func NewArchive(f *os.File) (*Archive, error) {
 		return nil, err
 	}
 	a := &Archive{F: f, Size: info.Size(), info: info, names: map[string]*tarwalk.Entry{}, twice: map[string]bool{}}
-	return a, a.list()
+	if err := errors.Join(a.unpack(), a.list()); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+// unpack decompresses an archive into a file without a name, if it is compressed as a
+// whole.
+func (a *Archive) unpack() (err error) {
+	if a.compression, err = compression.Detect(a.F); err != nil || a.compression == compression.None {
+		return err
+	}
+	m := meter.Meter{}
+	m.Packed(a.Size)
+	r, done, err := a.compression.Open(a.F, a.Size)
+	if err != nil {
+		return err
+	}
+	defer done()
+	plain, err := scratch.File()
+	if err != nil {
+		return err
+	}
+	a.packed, a.F = a.F, plain
+	a.Size, err = io.Copy(plain, m.Reader(r))
+	if err != nil {
+		return fmt.Errorf("%s: %w", a.compression, err)
+	}
+	return nil
 }
 
 // openFile opens the file that is at the path once it is locked: who had the lock
@@ -94,7 +126,7 @@ func (a *Archive) Unchanged() error {
 		return err
 	}
 	if !os.SameFile(a.info, now) || now.Size() != a.info.Size() || !now.ModTime().Equal(a.info.ModTime()) {
-		return fmt.Errorf("%s: another program has changed it meanwhile", a.Path)
+		return fmt.Errorf("%s: another program has changed it meanwhile: %w", a.Path, ErrChanged)
 	}
 	return nil
 }
@@ -148,4 +180,10 @@ func (a *Archive) Open(name string, size int64) (*File, error) {
 }
 
 // Close implements [io.Closer].
-func (a *Archive) Close() error { return a.F.Close() }
+func (a *Archive) Close() error {
+	err := a.F.Close()
+	if a.packed != nil {
+		err = errors.Join(err, a.packed.Close())
+	}
+	return err
+}

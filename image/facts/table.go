@@ -1,4 +1,4 @@
-package rootfs
+package facts
 
 // Tables grow by blocks: a slice that grows is there twice for a moment.
 const (
@@ -48,5 +48,8 @@ func (a *arena) add(name string) span {
 }
 
 func (a *arena) text(s span) string {
+	if s.size == 0 { // the root's
+		return ""
+	}
 	return string(a.blocks[s.block][s.at : int(s.at)+int(s.size)])
 }

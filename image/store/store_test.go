@@ -141,7 +141,7 @@ func TestSizes(t *testing.T) {
 	defer a.Close()
 	for _, s := range []Store{d, a} {
 		for size, ok := range map[int64]bool{3: true, AnySize: true, 2: false, 4: false, 0: false} {
-			if _, err := s.Open("x", size); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "has 3 bytes, and not the") {
+			if _, err := s.Open("x", size); (err == nil) != ok || err != nil && !strings.Contains(err.Error(), "size mismatch: its descriptor says ") {
 				t.Errorf("%T, size %d: %v", s, size, err)
 			}
 		}

@@ -1,4 +1,4 @@
-package fix
+package store
 
 import (
 	"errors"
@@ -8,74 +8,65 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/capwise/capwise/image/internal/store"
 	"github.com/capwise/capwise/internal/plainfile"
 	"github.com/capwise/capwise/internal/scratch"
 )
 
-// writable is the files that an image consists of.
-type writable interface {
-	// open returns a file. Its name may be a link to the file's own. A size that is
-	// not negative is what it must have.
-	open(name string, size int64) (*file, error)
-	// write makes the changes, in a copy at path or in place if that is the
-	// store's own. What is at path is the old or the new at any time.
-	write(path string, changes []change) error
-	io.Closer
+// Change is a file that is replaced, or stands beside the old one.
+type Change struct {
+	Old, New string
+	// From and To are the digests in the two names, if they have some.
+	From, To string
+	Content  io.ReaderAt
+	Size     int64
+	Keep     bool // the old file, too
+	Last     bool // to be written after all others
 }
 
-type file struct {
-	name string
-	*io.SectionReader
-}
-
-// fileOf returns a file as the store gives it.
-func fileOf(f *store.File, err error) (*file, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &file{f.Name, f.SectionReader}, nil
-}
-
-// change is a file that is replaced, or stands beside the old one.
-type change struct {
-	old, new string
-	// from and to are the digests in the two names, if they have some.
-	from, to string
-	content  io.ReaderAt
-	size     int64
-	keep     bool // the old file, too
-	last     bool // to be written after all others
-}
-
-// dir is an OCI layout in a folder.
-type dir struct{ *store.Dir }
-
-const indexFile = store.IndexFile
-
-// openDir opens a layout, and locks it: against all others if it is to change.
-func openDir(path string, change bool) (dir, error) {
-	d, err := store.OpenDir(path)
-	if err != nil {
-		return dir{}, err
-	}
-	if err := d.Lock(change); err != nil {
-		return dir{}, errors.Join(err, d.Close())
-	}
-	if change {
-		for _, folder := range []string{"", "blobs/sha256", "blobs/sha512"} {
-			scratch.Sweep(filepath.Join(path, folder), scratch.Left)
+// Renamed gives the change the name that the file has with its new digest, by pairs of
+// an old digest and the new one.
+func (c Change) Renamed(digests ...[2]string) Change {
+	c.New = c.Old
+	for _, d := range digests {
+		from, to := hexOf(d[0]), hexOf(d[1])
+		if strings.Contains(c.Old, from) {
+			c.New, c.From, c.To = strings.ReplaceAll(c.Old, from, to), from, to
+			break
 		}
 	}
-	return dir{d}, nil
+	return c
 }
 
-func (d dir) open(name string, size int64) (*file, error) { return fileOf(d.Open(name, size)) }
+// hexOf is a digest without its algorithm.
+func hexOf(digest string) string { return digest[strings.IndexByte(digest, ':')+1:] }
 
-func (d dir) write(path string, changes []change) (err error) {
+// Writable is a store that can write itself, with changes.
+type Writable interface {
+	Store
+	// Write writes a copy with the changes, or in place if the path is the store's own.
+	// What is at the path is the old or the new at any time.
+	Write(path string, changes []Change) error
+}
+
+var (
+	_ Writable = (*Dir)(nil)
+	_ Writable = (*Archive)(nil)
+)
+
+// sweep removes what runs that were killed have left in a layout.
+func (d *Dir) sweep() {
+	for _, folder := range []string{"", "blobs/sha256", "blobs/sha512"} {
+		scratch.Sweep(filepath.Join(d.Path, folder), scratch.Left)
+	}
+}
+
+// Write implements [Writable], for a copy: what is in a layout is replaced file by
+// file.
+func (d *Dir) Write(path string, changes []Change) (err error) {
 	tmp, err := scratch.FolderBeside(path)
 	if err != nil {
 		return unwritten(path, err)
@@ -90,19 +81,9 @@ func (d dir) write(path string, changes []change) (err error) {
 	return nil
 }
 
-// same reports whether two paths are one file or folder.
-func same(a, b string) bool {
-	x, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	y, err := os.Stat(b)
-	return err == nil && os.SameFile(x, y)
-}
-
 // copyTo writes a copy with the changes into an empty folder, files at the same
 // time: the new ones are awaited until they are on disk.
-func (d dir) copyTo(to string, changes []change) error {
+func (d *Dir) copyTo(to string, changes []Change) error {
 	var g errgroup.Group
 	g.SetLimit(4)
 	err := fs.WalkDir(d.Root.FS(), ".", func(name string, e fs.DirEntry, err error) error {
@@ -113,7 +94,7 @@ func (d dir) copyTo(to string, changes []change) error {
 		if err != nil {
 			return err
 		}
-		changed := slices.ContainsFunc(changes, func(c change) bool { return c.old == name && !c.keep || c.new == name })
+		changed := slices.ContainsFunc(changes, func(c Change) bool { return c.Old == name && !c.Keep || c.New == name })
 		switch {
 		case e.IsDir() && name == ".":
 			return os.Chmod(to, info.Mode().Perm())
@@ -122,7 +103,7 @@ func (d dir) copyTo(to string, changes []change) error {
 		case changed:
 			return nil
 		case !e.Type().IsRegular():
-			return fmt.Errorf("%s: neither a file nor a folder", name)
+			return fmt.Errorf("%s: want a file or a folder, got neither", name)
 		}
 		g.Go(func() error { return d.copyFile(name, filepath.Join(to, name), info.Mode().Perm()) })
 		return nil
@@ -131,12 +112,12 @@ func (d dir) copyTo(to string, changes []change) error {
 		return errors.Join(err, g.Wait())
 	}
 	for _, c := range changes {
-		g.Go(func() error { return writeFile(filepath.Join(to, c.new), filepath.Join(d.Path, c.old), c) })
+		g.Go(func() error { return writeFile(filepath.Join(to, c.New), filepath.Join(d.Path, c.Old), c) })
 	}
 	return g.Wait()
 }
 
-func (d dir) copyFile(name, to string, mode fs.FileMode) error {
+func (d *Dir) copyFile(name, to string, mode fs.FileMode) error {
 	from, err := plainfile.OpenIn(d.Root, name)
 	if err != nil {
 		return err
@@ -150,11 +131,16 @@ func (d dir) copyFile(name, to string, mode fs.FileMode) error {
 	return errors.Join(err, out.Close())
 }
 
+// WriteFile puts a new file in its place in the layout.
+func (d *Dir) WriteFile(c Change) error {
+	return writeFile(filepath.Join(d.Path, c.New), filepath.Join(d.Path, c.Old), c)
+}
+
 // writeFile puts the content of a change at path at once, with the mode of the
 // file that it stands for.
-func writeFile(path, like string, c change) error {
+func writeFile(path, like string, c Change) error {
 	return replaceFile(path, like, func(w *os.File) error {
-		_, err := io.Copy(w, io.NewSectionReader(c.content, 0, c.size))
+		_, err := io.Copy(w, io.NewSectionReader(c.Content, 0, c.Size))
 		return err
 	}, unchecked)
 }
@@ -199,5 +185,15 @@ func unwritten(path string, err error) error {
 	case errors.As(err, &link):
 		err = link.Err
 	}
-	return fmt.Errorf("%s can't be written: %w", path, err)
+	return fmt.Errorf("%s: cannot write: %w", path, err)
+}
+
+// Same reports whether two paths are one file or folder.
+func Same(a, b string) bool {
+	x, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	y, err := os.Stat(b)
+	return err == nil && os.SameFile(x, y)
 }

@@ -1,4 +1,4 @@
-package rootfs
+package store
 
 import (
 	"errors"
@@ -25,20 +25,20 @@ func TestSaved(t *testing.T) {
 		}
 	}
 	engine("head -c 1000 /dev/zero")
-	if err := save("docker", "x", io.Discard); err != nil {
+	if err := save([]string{"docker", "save", "x"}, io.Discard); err != nil {
 		t.Error(err)
 	}
 	engine("cat /dev/zero")
 	var above *limit.Error
-	if err := save("docker", "x", io.Discard); !errors.As(err, &above) || above.Limit != limit.Saved {
+	if err := save([]string{"docker", "save", "x"}, io.Discard); !errors.As(err, &above) || above.Limit != limit.Saved {
 		t.Errorf("got %v", err)
 	}
 	engine("head -c 100000 /dev/zero | tr '\\0' x >&2; echo no such image >&2; exit 1")
-	if err := save("docker", "x", io.Discard); err == nil || !strings.HasSuffix(err.Error(), "no such image") || len(err.Error()) > 5000 {
+	if err := save([]string{"docker", "save", "x"}, io.Discard); err == nil || !strings.HasSuffix(err.Error(), "no such image") || len(err.Error()) > 5000 {
 		t.Errorf("got %v", err)
 	}
 	engine("echo no archive")
-	if _, err := saved("docker", "x"); err == nil {
+	if _, err := Saved("docker", "x"); err == nil {
 		t.Error("no error")
 	}
 }

@@ -1,9 +1,11 @@
-// Package store opens the files that an image consists of, where it lies: in a
-// folder, an archive or a registry. It is what scan, explain and fix read images
-// through, so that none of them takes a file for another than the others do.
+// Package store opens the files that images consist of, where they lie: in a folder,
+// an archive or a registry, or with an engine that saves them. It is what scan,
+// explain and fix read images through, so that none of them takes a file for another
+// than the others do, and what fix writes them by.
 package store
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -24,6 +26,16 @@ type File struct {
 	*io.SectionReader
 }
 
+// Errors that others are wrapped in.
+var (
+	// ErrChanged says that another program has changed the store meanwhile.
+	ErrChanged = errors.New("changed meanwhile")
+	// ErrNoTag says that a store has no image with the tag or the name.
+	ErrNoTag = errors.New("no such tag")
+	// ErrNotImage says that there is no image in a store.
+	ErrNotImage = errors.New("not an image")
+)
+
 // AnySize is what a file must have where nobody says how much.
 const AnySize = -1
 
@@ -40,7 +52,7 @@ const RefName = "org.opencontainers.image.ref.name"
 // sized holds a file to its size.
 func (f *File) sized(size int64) (*File, error) {
 	if size >= 0 && f.Size() != size {
-		return nil, fmt.Errorf("%s: has %d bytes, and not the %d that its descriptor says", f.Name, f.Size(), size)
+		return nil, fmt.Errorf("%s: size mismatch: its descriptor says %d bytes, got %d", f.Name, size, f.Size())
 	}
 	return f, nil
 }

@@ -1,0 +1,122 @@
+// Package layer reads and changes single layers of images: what a layer has in it,
+// once and for whoever asks, as package facts keeps it; and, to the byte, what becomes
+// of it when attributes are changed and launchers put before programs. It knows of no
+// image and of no other layer.
+package layer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/capwise/capwise/image/facts"
+	"github.com/capwise/capwise/image/gzpatch"
+	"github.com/capwise/capwise/image/internal/compression"
+	"github.com/capwise/capwise/image/internal/meter"
+)
+
+// Source is where a layer's blob comes from.
+type Source interface {
+	// Open returns the blob, compressed or not, and its size, 0 if that is not known.
+	// What implements [io.ReaderAt] is read faster.
+	Open() (io.ReadCloser, int64, error)
+	// Key is the digest of the blob, "" if nobody says it.
+	Key() string
+	// Bytes is the size of the blob, 0 if that is not known.
+	Bytes() int64
+}
+
+// Reader reads layers. Several goroutines may use it.
+type Reader struct {
+	cache    *facts.Cache
+	meter    *meter.Meter
+	turns    turns
+	progress *Progress
+}
+
+// NewReader returns a reader that asks the cache first, and tells the progress; both
+// may be nil. Together the layers that it reads may unpack to what one target may.
+func NewReader(cache *facts.Cache, progress *Progress) *Reader {
+	return &Reader{cache: cache, meter: &meter.Meter{}, turns: newTurns(), progress: progress}
+}
+
+// Facts returns the facts of a layer: those that are kept of its digest, or else
+// those that it reads. The caller closes them.
+func (r *Reader) Facts(s Source) (*facts.Layer, error) {
+	if l := r.Known(s); l != nil {
+		return l, nil
+	}
+	return r.Read(s)
+}
+
+// Known returns the facts of a layer if they are kept, and nil otherwise.
+func (r *Reader) Known(s Source) *facts.Layer {
+	l := r.cache.Layer(s.Key())
+	if l != nil {
+		r.progress.known(s.Bytes())
+	}
+	return l
+}
+
+// Read reads a layer, and keeps its facts. The error says what is wrong with it: it
+// cannot be read, it is above a limit, or it is not what its digest says.
+func (r *Reader) Read(s Source) (*facts.Layer, error) {
+	w := &walk{reader: r}
+	l, err := w.read(s)
+	return l, errors.Join(err, w.spool.close())
+}
+
+// Editable is a layer that was read to be changed.
+type Editable struct {
+	Facts *facts.Layer
+	// Entries are those with the attribute.
+	Entries []*Entry
+
+	blob        io.ReaderAt
+	size        int64
+	digest      string
+	compression compression.Kind
+	index       *gzpatch.Index // of a gzip layer
+	contents    spool
+}
+
+// ReadEditable is [Reader.Read] for who may change the layer, whose blob stays what it
+// is. digest is that of the blob, "" if nobody says it, and key that by which its facts
+// are kept. The caller closes facts and layer.
+func (r *Reader) ReadEditable(blob *io.SectionReader, digest, key string) (*Editable, error) {
+	l := &Editable{blob: blob, size: blob.Size(), digest: digest}
+	w := &walk{reader: r, editable: l}
+	var err error
+	if l.compression, err = compression.Detect(blob); err == nil {
+		l.Facts, err = w.read(held{blob, key})
+	}
+	l.contents = w.spool
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", l.compression, err), l.Close())
+	}
+	if len(l.Entries) > 0 && w.gzip != nil {
+		l.index = w.gzip.Index()
+	}
+	return l, nil
+}
+
+// held is a blob that is at hand.
+type held struct {
+	*io.SectionReader
+	key string
+}
+
+// Open implements [Source].
+func (h held) Open() (io.ReadCloser, int64, error) { return h, h.Size(), nil }
+
+// Key implements [Source].
+func (h held) Key() string { return h.key }
+
+// Bytes implements [Source].
+func (h held) Bytes() int64 { return h.Size() }
+
+// Close implements [io.Closer].
+func (held) Close() error { return nil }
+
+// Close gives back the contents that are kept of programs.
+func (l *Editable) Close() error { return l.contents.close() }
