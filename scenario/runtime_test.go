@@ -72,6 +72,7 @@ func TestTask(t *testing.T) {
 }
 
 var (
+	bind = capset.Of(capset.NetBindService)
 	old  = scenario.Runtime{Name: scenario.Docker, Version: "20.10.24"}
 	kill = capset.Of(capset.Kill)
 )

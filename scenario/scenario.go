@@ -67,6 +67,15 @@ type Request struct {
 	Path, WorkDir string
 }
 
+// ImageConfig is what an image says about the program it is for.
+type ImageConfig struct {
+	User            string
+	Entrypoint, Cmd []string
+	Path            string // PATH of its environment
+	WorkDir         string
+	Exposed         []string // such as "80/tcp"
+}
+
 // Causes of a [Refusal], which package diagnose knows by the same names.
 const (
 	CauseNotFound      = "not-found"

@@ -19,6 +19,7 @@ import (
 	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/scan"
 	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/lookup"
 )
 
 const scanLong = `Find the files that carry capabilities, and say what becomes of each:
@@ -243,7 +244,7 @@ func (s *scanner) images(reference string) error { return rootfs.Each(reference,
 
 func (s *scanner) image(img *rootfs.Image) error {
 	start := scenario.Start{}
-	scenario.Resolve(&start, img, img.Config, scenario.Given{})
+	lookup.Resolve(&start, img, img.Config, lookup.Given{})
 	about, said := scan.JudgeStart(&start)
 	capable := img.Capable()
 	for path, attribute := range capable {
