@@ -40,8 +40,8 @@ github.com/capwise/capwise/capset
 github.com/capwise/capwise/cred
 github.com/capwise/capwise/diagnose
 github.com/capwise/capwise/filecap
+github.com/capwise/capwise/internal/environ
 github.com/capwise/capwise/internal/execfile
-github.com/capwise/capwise/internal/place
 github.com/capwise/capwise/internal/printable
 github.com/capwise/capwise/internal/sys
 github.com/capwise/capwise/law

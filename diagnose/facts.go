@@ -7,7 +7,7 @@ import (
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/cred"
 	"github.com/capwise/capwise/filecap"
-	"github.com/capwise/capwise/internal/place"
+	"github.com/capwise/capwise/internal/environ"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
 )
@@ -27,15 +27,15 @@ const (
 
 // Environment is where the process runs, as far as it can see. It chooses the
 // words of a remedy, never a cause.
-type Environment = place.Environment
+type Environment = environ.Environment
 
 // The environments.
 const (
-	PlainHost  = place.PlainHost
-	Systemd    = place.Systemd
-	Docker     = place.Docker
-	Podman     = place.Podman
-	Kubernetes = place.Kubernetes
+	PlainHost  = environ.PlainHost
+	Systemd    = environ.Systemd
+	Docker     = environ.Docker
+	Podman     = environ.Podman
+	Kubernetes = environ.Kubernetes
 )
 
 // Facts is what decides about a bind of this process, as [Self] found it. A fact

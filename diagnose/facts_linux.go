@@ -6,8 +6,8 @@ import (
 	"strconv"
 
 	"github.com/capwise/capwise/cred"
+	"github.com/capwise/capwise/internal/environ"
 	"github.com/capwise/capwise/internal/execfile"
-	"github.com/capwise/capwise/internal/place"
 	"github.com/capwise/capwise/internal/sys"
 	"github.com/capwise/capwise/law"
 )
@@ -21,7 +21,7 @@ func Self() Facts {
 	c.network()
 	c.thread()
 	c.file()
-	c.place()
+	c.environment()
 	return c.facts
 }
 
@@ -88,7 +88,7 @@ func (c *collector) file() {
 	}
 }
 
-func (c *collector) place() {
-	c.facts.Environment = place.Here()
-	c.facts.Wrapper = place.Wrapper()
+func (c *collector) environment() {
+	c.facts.Environment = environ.Here()
+	c.facts.Wrapper = environ.Wrapper()
 }

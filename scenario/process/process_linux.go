@@ -11,8 +11,8 @@ import (
 	"strings"
 
 	"github.com/capwise/capwise/cred"
+	"github.com/capwise/capwise/internal/environ"
 	"github.com/capwise/capwise/internal/execfile"
-	"github.com/capwise/capwise/internal/place"
 	"github.com/capwise/capwise/internal/sys"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
@@ -126,7 +126,7 @@ func (r *reader) file() {
 // environment is where the process runs.
 func (r *reader) environment() {
 	variables := strings.Split(r.text("environ"), "\x00")
-	signs := place.Signs{
+	signs := environ.Signs{
 		Getenv: func(name string) string {
 			for _, v := range variables {
 				if value, ok := strings.CutPrefix(v, name+"="); ok {
