@@ -234,7 +234,7 @@ func (t *Toolchain) add(out map[string][]byte, target, adapted, folder string, n
 	for i, name := range names {
 		names[i] = folder + "/" + name
 	}
-	files, err := tr.transplant(source.Files, names...)
+	files, err := tr.transplant(source.Files(), names...)
 	for name, text := range files {
 		out[target+"/"+name] = text
 	}

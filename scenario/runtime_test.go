@@ -30,7 +30,7 @@ func TestBehaviour(t *testing.T) {
 			t.Errorf("%+v: got the behaviour of %s from %q, want %q", tc.runtime, b.Runtime, b.From, tc.from)
 		}
 	}
-	for _, b := range scenario.Behaviours {
+	for _, b := range scenario.Behaviours() {
 		if b.Source == "" {
 			t.Errorf("%s from %q has no source", b.Runtime, b.From)
 		}

@@ -18,10 +18,12 @@ type Model struct {
 	EnterUserns func(t law.Task, uid, gid uint32, known capset.Set) law.Task
 }
 
-// Law is the package law.
-var Law = Model{
-	Exec: law.Exec, Bind: law.Bind, SetUIDs: law.Task.SetUIDs,
-	MakeAmbient: law.Task.MakeAmbient, EnterUserns: law.Task.EnterUserNamespace,
+// Law returns the package law.
+func Law() Model {
+	return Model{
+		Exec: law.Exec, Bind: law.Bind, SetUIDs: law.Task.SetUIDs,
+		MakeAmbient: law.Task.MakeAmbient, EnterUserns: law.Task.EnterUserNamespace,
+	}
 }
 
 // start is a legal starting point, as the kernel reported it.

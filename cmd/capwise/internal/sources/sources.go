@@ -217,7 +217,7 @@ func (o Options) systemdVersion() (string, error) {
 }
 
 func known(name scenario.RuntimeName) bool {
-	for _, b := range scenario.Behaviours {
+	for _, b := range scenario.Behaviours() {
 		if b.Runtime == name {
 			return true
 		}
