@@ -141,10 +141,10 @@ func others() []mutant {
 	}
 	withSetUIDs := func(mistake func(*law.Task)) kernelcheck.Model {
 		m := kernelcheck.Law()
-		m.SetUIDs = func(t law.Task, real, effective, saved uint32) (law.Task, law.Rules) {
+		m.SetUIDs = func(t law.Task, ruid, euid, suid uint32) (law.Task, law.Rules) {
 			before := t.Securebits
 			mistake(&t)
-			t, rules := t.SetUIDs(real, effective, saved)
+			t, rules := t.SetUIDs(ruid, euid, suid)
 			t.Securebits = before
 			return t, rules
 		}

@@ -13,7 +13,7 @@ import (
 type Model struct {
 	Exec        func(law.Kernel, law.Task, law.File) law.Outcome
 	Bind        func(law.Task, law.Network, int) law.Binding
-	SetUIDs     func(t law.Task, real, effective, saved uint32) (law.Task, law.Rules)
+	SetUIDs     func(t law.Task, ruid, euid, suid uint32) (law.Task, law.Rules)
 	MakeAmbient func(law.Task, capset.Set) law.Task
 	EnterUserns func(t law.Task, uid, gid uint32, known capset.Set) law.Task
 }
