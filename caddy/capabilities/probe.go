@@ -18,7 +18,7 @@ import (
 // all, or fails for another reason, is Caddy's affair.
 func probe(r Receipt, listeners []listener) error {
 	for i, answer := range r.Listeners {
-		if answer.Outcome != diagnose.Fail {
+		if answer.Needs != diagnose.Fail {
 			continue
 		}
 		var refused *capwise.BindError

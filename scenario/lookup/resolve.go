@@ -52,7 +52,7 @@ type resolver struct {
 	given Given
 }
 
-func (r *resolver) refuse(cause, format string, args ...any) {
+func (r *resolver) refuse(cause scenario.Cause, format string, args ...any) {
 	if r.start.Refused == nil {
 		r.start.Refused = &scenario.Refusal{Cause: cause, Reason: fmt.Sprintf(format, args...)}
 	}

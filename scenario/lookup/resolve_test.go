@@ -103,7 +103,7 @@ func fields(text string) []string {
 
 func describe(s *scenario.Start) string {
 	if s.Refused != nil {
-		return s.Refused.Cause
+		return string(s.Refused.Cause)
 	}
 	var words []string
 	for _, step := range s.Program.Chain {

@@ -104,10 +104,10 @@ type SideEffects struct {
 
 // Remedy is a change that makes the start work.
 type Remedy struct {
-	Change    string `json:"change"`
-	How       string `json:"how"`
-	Verified  bool   `json:"verified"`
-	Privilege string `json:"privilege"`
+	Change string `json:"change"`
+	How    string `json:"how"`
+	// Gives is what the change gives, and to whom.
+	Gives string `json:"gives"`
 	// Withheld is why the policy forbids it.
 	Withheld string `json:"withheld,omitempty"`
 }
@@ -143,13 +143,13 @@ func New(k law.Kernel, s *scenario.Start, policy diagnose.Policy) Start {
 	}
 	for i, b := range j.Binds {
 		l := j.Listens[i]
-		out.Binds = append(out.Binds, Bind{l.Network, l.Address, portsOf(l), answer(b), string(b.Outcome), l.From, l.String()})
+		out.Binds = append(out.Binds, Bind{l.Network, l.Address, portsOf(l), answer(b), string(b.Needs), l.From, l.String()})
 	}
 	if j.Exec.OK() {
 		out.Credentials, out.SideEffects = credentials(s, &j)
 	}
 	for _, r := range diagnose.Remedies(k, s, &j, policy) {
-		remedy := Remedy{r.Change(), r.How, r.Verified, r.Privilege(), r.Withheld}
+		remedy := Remedy{r.Change(), r.How, r.Gives(), r.Withheld}
 		if r.Withheld != "" {
 			out.Withheld = append(out.Withheld, remedy)
 		} else {
