@@ -150,7 +150,10 @@ func unreported(err error, done bool, what string) error {
 // reportImage writes what was done to an image.
 func (c *fixCommand) reportImage(cmd *cobra.Command, r *imagefix.Report) error {
 	if c.format == "json" {
-		return writeJSON(cmd.OutOrStdout(), r)
+		return writeJSON(cmd.OutOrStdout(), struct {
+			SchemaVersion int `json:"schemaVersion"`
+			*imagefix.Report
+		}{fixSchemaVersion, r})
 	}
 	for _, w := range r.Warnings {
 		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "capwise: warning:", printable.Line(w)); err != nil {

@@ -57,7 +57,7 @@ type scanner struct {
 }
 
 func newScan() *cobra.Command {
-	s := scanner{report: findings.Report{Findings: []scan.Finding{}, Errors: []string{}}}
+	s := scanner{report: findings.New()}
 	cmd := &cobra.Command{
 		Use: "scan [flags] TARGET...", Short: "Find files that carry capabilities, and what is wrong with them",
 		Long: scanLong, Example: scanExamples, Args: someTargets, RunE: s.run,

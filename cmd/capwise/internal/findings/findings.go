@@ -1,5 +1,5 @@
-// Package findings writes what capwise scan has found: as a table, as JSON and
-// as SARIF.
+// Package findings writes what capwise scan has found: as a table, as JSON, which
+// docs/schema/scan.schema.json describes, and as SARIF.
 package findings
 
 import (
@@ -15,11 +15,20 @@ import (
 	"github.com/capwise/capwise/scan"
 )
 
+// schemaVersion is that of the JSON. It changes with a change that breaks a reader.
+const schemaVersion = 1
+
 // Report is what a scan has found. Its lists are not nil, for JSON.
 type Report struct {
-	Findings []scan.Finding `json:"findings"`
+	SchemaVersion int            `json:"schemaVersion"`
+	Findings      []scan.Finding `json:"findings"`
 	// Errors is what could not be read, one line each.
 	Errors []string `json:"errors"`
+}
+
+// New returns a report of nothing.
+func New() Report {
+	return Report{SchemaVersion: schemaVersion, Findings: []scan.Finding{}, Errors: []string{}}
 }
 
 // Sort puts the findings in an order that does not depend on how they were found.

@@ -35,7 +35,7 @@ func (r *Report) WriteText(w io.Writer, trace bool) error {
 }
 
 func (s *Start) text(b *strings.Builder, trace bool) {
-	fmt.Fprintf(b, "%s  %s\n", mark(s.OK), s.verdict)
+	fmt.Fprintf(b, "%s  %s\n", mark(s.Verdict), s.title)
 	if !s.Exec.OK {
 		s.Exec.text(b, "does not start")
 	} else if c := s.Credentials; c != nil {
@@ -68,8 +68,8 @@ var needs = map[diagnose.Needs]string{
 	diagnose.Raise: "the program raises CAP_NET_BIND_SERVICE, which is permitted",
 }
 
-func mark(ok bool) string {
-	if ok {
+func mark(verdict string) string {
+	if verdict == works {
 		return good.Render("OK  ")
 	}
 	return bad.Render("FAIL")
@@ -84,7 +84,7 @@ func (a Answer) text(b *strings.Builder, what string) {
 }
 
 func (s *Start) remedies(b *strings.Builder) {
-	if s.OK {
+	if s.Verdict == works {
 		return
 	}
 	if len(s.Remedies) > 0 {
