@@ -173,7 +173,7 @@ func TestScanSchema(t *testing.T) {
 		Defs struct {
 			Finding struct {
 				Properties struct {
-					Verdict struct{ Enum []scan.Verdict }
+					Verdict struct{ Enum []scan.Class }
 				}
 			}
 		} `json:"$defs"`
@@ -181,8 +181,8 @@ func TestScanSchema(t *testing.T) {
 	if err := json.Unmarshal(text, &s); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Defs.Finding.Properties.Verdict.Enum; !slices.Equal(got, scan.Verdicts()) {
-		t.Errorf("the schema lists %q, there are %q", got, scan.Verdicts())
+	if got := s.Defs.Finding.Properties.Verdict.Enum; !slices.Equal(got, scan.Classes()) {
+		t.Errorf("the schema lists %q, there are %q", got, scan.Classes())
 	}
 }
 

@@ -34,14 +34,14 @@ func New() Report {
 // Sort puts the findings in an order that does not depend on how they were found.
 func (r *Report) Sort() {
 	slices.SortFunc(r.Findings, func(a, b scan.Finding) int {
-		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Verdict, b.Verdict))
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Class, b.Class))
 	})
 	slices.Sort(r.Errors)
 }
 
-// Has reports whether a finding has one of the verdicts.
-func (r *Report) Has(verdicts []scan.Verdict) bool {
-	return slices.ContainsFunc(r.Findings, func(f scan.Finding) bool { return slices.Contains(verdicts, f.Verdict) })
+// Has reports whether a finding is of one of the classes.
+func (r *Report) Has(classes []scan.Class) bool {
+	return slices.ContainsFunc(r.Findings, func(f scan.Finding) bool { return slices.Contains(classes, f.Class) })
 }
 
 // WriteTable writes the report for people.
@@ -63,10 +63,10 @@ func (r *Report) WriteTable(w io.Writer) error {
 			evidence += "; " + f.Warning
 		}
 		caps := cmp.Or(f.Capabilities, "none")
-		if f.Capabilities == "" && (f.Verdict == scan.Foreign || f.Verdict == scan.Malformed) {
+		if f.Capabilities == "" && (f.Class == scan.Foreign || f.Class == scan.Malformed) {
 			caps = "?" // some that can't be read
 		}
-		t.Row(string(f.Verdict), where, caps, printable.Line(evidence))
+		t.Row(string(f.Class), where, caps, printable.Line(evidence))
 	}
 	for line := range strings.Lines(printable.Styled(t.String()) + "\n") {
 		if _, err := lipgloss.Fprintln(printable.Raw(w), strings.TrimRight(line, " \n")); err != nil {
