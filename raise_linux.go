@@ -200,17 +200,3 @@ func (t *thread) die(why error) {
 	sys.Die(fmt.Sprintf("capwise: %s cannot be lowered again, and nothing may run with it: %v\n\n%s",
 		strings.ToUpper(t.cap.String()), why, debug.Stack()))
 }
-
-// do is [Do] on Linux.
-func do(c capset.Cap, need Need, fn func() error) error {
-	var err error
-	lowering := onThread(c, func(t *thread) {
-		if err = t.raise(); err == nil || need == Prefer {
-			err = fn()
-		}
-	})
-	if lowering != nil {
-		return errors.Join(lowering, err)
-	}
-	return err
-}

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,6 +30,63 @@ func TestNoRequirements(t *testing.T) {
 	if len(mod.Require)+len(mod.Replace) != 0 {
 		t.Errorf("go.mod requires %v and replaces %v, want nothing", mod.Require, mod.Replace)
 	}
+}
+
+// linked is what a program gains by the library beside what package net links
+// anyway: the model of the kernel with what it needs, and what makes text.
+const linked = `
+github.com/capwise/capwise
+github.com/capwise/capwise/capset
+github.com/capwise/capwise/cred
+github.com/capwise/capwise/diagnose
+github.com/capwise/capwise/filecap
+github.com/capwise/capwise/internal/environ
+github.com/capwise/capwise/internal/execfile
+github.com/capwise/capwise/internal/printable
+github.com/capwise/capwise/internal/sys
+github.com/capwise/capwise/law
+github.com/capwise/capwise/scenario
+bufio
+bytes
+encoding/binary
+fmt
+reflect
+runtime/debug
+strings
+unicode
+`
+
+// TestLinks holds that the library links what is in the list and nothing else: no
+// looking up in file systems, no regular expressions, no JSON. What the standard
+// library keeps to itself is its affair.
+func TestLinks(t *testing.T) {
+	allowed := map[string]bool{}
+	for _, name := range append(strings.Fields(linked), dependencies(t, "net")...) {
+		allowed[name] = true
+	}
+	links := dependencies(t, ".")
+	for _, name := range links {
+		if !allowed[name] && !strings.HasPrefix(name, "internal/") && !strings.HasPrefix(name, "vendor/") {
+			t.Errorf("it links %s", name)
+		}
+	}
+	for _, name := range strings.Fields(linked) {
+		if !slices.Contains(links, name) {
+			t.Errorf("it does not link %s any more: take it off the list", name)
+		}
+	}
+}
+
+// dependencies returns what a package links on Linux.
+func dependencies(t *testing.T, name string) []string {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-deps", name)
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOWORK=off")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Fields(string(out))
 }
 
 // TestOneDoor holds that raw system calls and unsafe stay where a reader of the

@@ -3,8 +3,9 @@ package diagnose
 import "github.com/capwise/capwise/scenario"
 
 // Cause is the stable identifier of the reason why a program does not start or
-// a bind fails. docs/causes has a page for each.
-type Cause string
+// a bind fails. docs/causes has a page for each. Those for which a runtime does not
+// start a program stand in package scenario.
+type Cause = scenario.Cause
 
 // Causes of an execve(2) that fails.
 const (
@@ -57,31 +58,12 @@ const (
 	Blocked Cause = "security-module-or-seccomp"
 )
 
-// Causes for which a runtime does not start the program.
-const (
-	// RunAsNonRoot says that the runtime was asked to refuse root, and the
-	// program would be root.
-	RunAsNonRoot Cause = scenario.CauseRunAsNonRoot
-	// NotFound says that there is no such file.
-	NotFound Cause = scenario.CauseNotFound
-	// NotExecutable says that the file is there but not executable.
-	NotExecutable Cause = scenario.CauseNotExecutable
-	// UnknownUser says that the user or group has no number.
-	UnknownUser Cause = scenario.CauseUnknownUser
-	// SysctlHostNetwork says that net.ipv4.ip_unprivileged_port_start was to be
-	// set for a container on the host's network, which engines refuse.
-	SysctlHostNetwork Cause = scenario.CauseSysctlHostNetwork
-	// InvalidManifest says that the API server does not accept the object, since
-	// two of its fields exclude each other.
-	InvalidManifest Cause = scenario.CauseInvalidManifest
-)
-
 // Causes lists every cause.
 func Causes() []Cause {
 	return []Cause{
 		DumbFile, MalformedFile, NotInBoundingSet, NoFileCapability, AmbientCleared, NotRaised, LostToNoNewPrivs,
 		LostToTracer, NosuidMount, FileCapsDisabled, ForeignFileCapability, GivenUp, ForeignNetwork, Blocked,
-		RunAsNonRoot, NotFound, NotExecutable, UnknownUser, SysctlHostNetwork,
-		InvalidManifest,
+		scenario.CauseRunAsNonRoot, scenario.CauseNotFound, scenario.CauseNotExecutable, scenario.CauseUnknownUser,
+		scenario.CauseSysctlHostNetwork, scenario.CauseInvalidManifest,
 	}
 }

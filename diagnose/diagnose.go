@@ -19,26 +19,26 @@ import (
 	"github.com/capwise/capwise/scenario"
 )
 
-// Outcome says what a bind needs.
-type Outcome string
+// Needs says what a bind needs.
+type Needs string
 
 const (
 	// Free means that the port needs no capability here.
-	Free Outcome = "free"
+	Free Needs = "free"
 	// Held means that CAP_NET_BIND_SERVICE is needed and effective already.
-	Held Outcome = "held"
+	Held Needs = "held"
 	// Raise means that CAP_NET_BIND_SERVICE is needed and permitted, so that a
 	// program that raises it for the bind may bind.
-	Raise Outcome = "raise"
+	Raise Needs = "raise"
 	// Fail means that the bind fails with EACCES.
-	Fail Outcome = "fail"
+	Fail Needs = "fail"
 )
 
 // Verdict is the answer for one port.
 type Verdict struct {
-	Port    int     `json:"port"`
-	Outcome Outcome `json:"outcome"`
-	// Cause, Reason and Remedy are empty unless Outcome is Fail.
+	Port  int   `json:"port"`
+	Needs Needs `json:"needs"`
+	// Cause, Reason and Remedy are empty unless Needs is Fail.
 	Cause Cause `json:"cause,omitempty"`
 	// Reason is one clause: which condition failed.
 	Reason string `json:"reason,omitempty"`
@@ -48,7 +48,7 @@ type Verdict struct {
 
 // String returns the verdict in one line without line break.
 func (v Verdict) String() string {
-	switch v.Outcome {
+	switch v.Needs {
 	case Free:
 		return fmt.Sprintf("port %d needs no capability", v.Port)
 	case Held:
@@ -65,23 +65,25 @@ func (v Verdict) String() string {
 // It knows nothing of addresses in use, security modules and seccomp filters:
 // where it does not say Fail, the bind may still fail for another reason.
 func Predict(f Facts, port int) Verdict {
-	return predict(f.start(port), port)
+	s := f.start(port)
+	j := Judge(law.Kernel{}, s)
+	return verdict(s, &j)
 }
 
-func predict(s *scenario.Start, port int) Verdict {
-	j := Judge(law.Kernel{}, s)
+// verdict is the answer for the one port of a start.
+func verdict(s *scenario.Start, j *Judgement) Verdict {
 	answer := j.Binds[0]
-	v := Verdict{Port: port, Outcome: answer.Outcome, Cause: answer.Cause, Reason: answer.Reason}
-	if v.Outcome != Fail {
+	v := Verdict{Port: j.Listens[0].Port, Needs: answer.Needs, Cause: answer.Cause, Reason: answer.Reason}
+	if v.Needs != Fail {
 		return v
 	}
-	for _, r := range Remedies(law.Kernel{}, s, &j, nil) {
+	for _, r := range Remedies(law.Kernel{}, s, j, nil) {
 		if !slices.Contains(r.Changes, ChangePort) {
 			v.Remedy = r.How
 			return v
 		}
 	}
-	v.Remedy = fmt.Sprintf("let it listen on a port from %d on", s.Settings.NetworkNamespace().PortStart)
+	v.Remedy = fmt.Sprintf("let it listen on a port from %d on", j.Network.PortStart)
 	return v
 }
 
@@ -89,28 +91,29 @@ func predict(s *scenario.Start, port int) Verdict {
 // the capability rules would have let it pass, something else refused it.
 func Explain(f Facts, port int) Verdict {
 	s := f.start(port)
-	v := predict(s, port)
-	if v.Outcome != Fail {
-		v.Reason = blockedReason(f, s, v)
-		v.Outcome, v.Cause, v.Remedy = Fail, Blocked, blockedRemedy(f)
+	j := Judge(law.Kernel{}, s)
+	v := verdict(s, &j)
+	if v.Needs != Fail {
+		v.Reason = j.blockedReason(f, s, v)
+		v.Needs, v.Cause, v.Remedy = Fail, Blocked, blockedRemedy(f)
 	}
 	return v
 }
 
 // blockedReason words a refusal that the capability rules do not explain.
-func blockedReason(f Facts, s *scenario.Start, v Verdict) string {
+func (j *Judgement) blockedReason(f Facts, s *scenario.Start, v Verdict) string {
 	which := "a security module or a BPF program"
 	if f.Seccomp != 0 {
 		which = "a seccomp filter, a security module or a BPF program"
 	}
-	if v.Outcome == Free {
-		return fmt.Sprintf("port %d needs no capability here (net.ipv4.ip_unprivileged_port_start is %s); %s refused the bind", v.Port, portStart(s), which)
+	if v.Needs == Free {
+		return fmt.Sprintf("port %d needs no capability here (net.ipv4.ip_unprivileged_port_start is %s); %s refused the bind", v.Port, j.portStart(s), which)
 	}
 	also := ""
 	if f.NetworkOwner == OwnerUnknown {
 		also = ", or the network namespace belongs to another user namespace"
 	}
-	return fmt.Sprintf("%s: it is permitted, and yet %s refused%s", needs(s, v.Port), which, also)
+	return fmt.Sprintf("%s: it is permitted, and yet %s refused%s", j.needs(s, v.Port), which, also)
 }
 
 // blockedRemedy says where to look for who refused.

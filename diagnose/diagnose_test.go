@@ -29,10 +29,10 @@ func facts(change func(*diagnose.Facts)) diagnose.Facts {
 func TestPredict(t *testing.T) {
 	lost := func(f *diagnose.Facts) { f.Permitted = 0 }
 	for name, tc := range map[string]struct {
-		change  func(*diagnose.Facts)
-		port    int
-		outcome diagnose.Outcome
-		cause   diagnose.Cause
+		change func(*diagnose.Facts)
+		port   int
+		needs  diagnose.Needs
+		cause  diagnose.Cause
 	}{
 		"permitted":         {func(*diagnose.Facts) {}, 80, diagnose.Raise, ""},
 		"effective":         {func(f *diagnose.Facts) { f.Effective = bind }, 80, diagnose.Held, ""},
@@ -56,10 +56,10 @@ func TestPredict(t *testing.T) {
 		"foreign, high":     {func(f *diagnose.Facts) { f.NetworkOwner = diagnose.OwnerForeign }, 8080, diagnose.Free, ""},
 	} {
 		v := diagnose.Predict(facts(tc.change), tc.port)
-		if v.Outcome != tc.outcome || v.Cause != tc.cause || v.Port != tc.port {
-			t.Errorf("%s: got %+v, want %s %s", name, v, tc.outcome, tc.cause)
+		if v.Needs != tc.needs || v.Cause != tc.cause || v.Port != tc.port {
+			t.Errorf("%s: got %+v, want %s %s", name, v, tc.needs, tc.cause)
 		}
-		if failed := v.Outcome == diagnose.Fail; failed != (v.Reason != "") || failed != (v.Remedy != "") {
+		if failed := v.Needs == diagnose.Fail; failed != (v.Reason != "") || failed != (v.Remedy != "") {
 			t.Errorf("%s: a reason and a remedy belong to a failure alone: %+v", name, v)
 		}
 	}
@@ -75,7 +75,7 @@ func TestExplain(t *testing.T) {
 		"(net.ipv4.ip_unprivileged_port_start is 1024 by default":        func(f *diagnose.Facts) { f.Unknown = []string{"ip_unprivileged_port_start"} },
 	} {
 		v := diagnose.Explain(facts(change), 80)
-		if v.Outcome != diagnose.Fail || !strings.Contains(v.String(), says) {
+		if v.Needs != diagnose.Fail || !strings.Contains(v.String(), says) {
 			t.Errorf("got %s\nwant it to say %q", v, says)
 		}
 	}

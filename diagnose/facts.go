@@ -7,35 +7,35 @@ import (
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/cred"
 	"github.com/capwise/capwise/filecap"
-	"github.com/capwise/capwise/internal/place"
+	"github.com/capwise/capwise/internal/environ"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
 )
 
-// Owner says whose the network namespace is.
-type Owner string
+// NetworkOwner says whose the network namespace is.
+type NetworkOwner string
 
 const (
 	// OwnerUnknown says that the kernel could not be asked (no /proc, say).
-	OwnerUnknown Owner = "unknown"
+	OwnerUnknown NetworkOwner = "unknown"
 	// OwnerSelf says that the process's user namespace, or one inside it, does.
-	OwnerSelf Owner = "own"
+	OwnerSelf NetworkOwner = "own"
 	// OwnerForeign says that another user namespace owns it, where the
 	// capabilities of this process do not count.
-	OwnerForeign Owner = "foreign"
+	OwnerForeign NetworkOwner = "foreign"
 )
 
 // Environment is where the process runs, as far as it can see. It chooses the
 // words of a remedy, never a cause.
-type Environment = place.Environment
+type Environment = environ.Environment
 
 // The environments.
 const (
-	PlainHost  = place.PlainHost
-	Systemd    = place.Systemd
-	Docker     = place.Docker
-	Podman     = place.Podman
-	Kubernetes = place.Kubernetes
+	PlainHost  = environ.PlainHost
+	Systemd    = environ.Systemd
+	Docker     = environ.Docker
+	Podman     = environ.Podman
+	Kubernetes = environ.Kubernetes
 )
 
 // Facts is what decides about a bind of this process, as [Self] found it. A fact
@@ -60,7 +60,7 @@ type Facts struct {
 	FileForeign bool `json:"file_foreign,omitempty"`
 	Nosuid      bool `json:"nosuid,omitempty"` // Executable is on a nosuid mount
 
-	NetworkOwner Owner `json:"network_owner"`
+	NetworkOwner NetworkOwner `json:"network_owner"`
 	// Wrapper is the name of the process that started this one in a container
 	// or service, such as sh or tini; "" if it was the runtime itself.
 	Wrapper     string      `json:"wrapper,omitempty"`

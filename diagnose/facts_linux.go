@@ -6,10 +6,10 @@ import (
 	"strconv"
 
 	"github.com/capwise/capwise/cred"
-	"github.com/capwise/capwise/internal/place"
+	"github.com/capwise/capwise/internal/environ"
+	"github.com/capwise/capwise/internal/execfile"
 	"github.com/capwise/capwise/internal/sys"
 	"github.com/capwise/capwise/law"
-	"github.com/capwise/capwise/scenario/hostfs"
 )
 
 // Self collects the facts about the calling thread, its program and its
@@ -21,7 +21,7 @@ func Self() Facts {
 	c.network()
 	c.thread()
 	c.file()
-	c.place()
+	c.environment()
 	return c.facts
 }
 
@@ -78,7 +78,7 @@ func (c *collector) file() {
 	if name, err := os.Readlink(exe); c.have("executable", err) {
 		c.facts.Executable = name
 	}
-	file, err := hostfs.Attributes(exe)
+	file, err := execfile.Read(exe)
 	if !c.have("file", err) {
 		return
 	}
@@ -88,7 +88,7 @@ func (c *collector) file() {
 	}
 }
 
-func (c *collector) place() {
-	c.facts.Environment = place.Here()
-	c.facts.Wrapper = place.Wrapper()
+func (c *collector) environment() {
+	c.facts.Environment = environ.Here()
+	c.facts.Wrapper = environ.Wrapper()
 }

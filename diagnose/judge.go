@@ -9,12 +9,14 @@ import (
 // Judgement is what the law says about one program start.
 type Judgement struct {
 	Exec Answer
-	// Binds is the answers for Listens, in the same order; none unless the program
-	// starts.
-	Binds []Answer
+	// Network is the network namespace as the program sees it.
+	Network law.Network
 	// Listens is the start's addresses, with ranges of ports split where the kernel
 	// answers differently.
 	Listens []scenario.Listen
+	// Binds is the answers for Listens, in the same order; none unless the program
+	// starts.
+	Binds []Answer
 	// Outcomes is what each execve(2) came to. It is empty where the runtime
 	// refuses to start the program.
 	Outcomes []law.Outcome
@@ -34,9 +36,9 @@ func (j *Judgement) OK() bool {
 
 // Answer is the answer for one system call.
 type Answer struct {
-	// Outcome is what a bind needs; Fail or "" for an execve(2).
-	Outcome Outcome
-	Errno   law.Errno
+	// Needs is what a bind needs; "" for an execve(2).
+	Needs Needs
+	Errno law.Errno
 	// Cause and Reason are empty where the call succeeds.
 	Cause  Cause
 	Reason string // one clause
@@ -44,13 +46,14 @@ type Answer struct {
 }
 
 // OK reports whether the call succeeds.
-func (a Answer) OK() bool { return a.Outcome != Fail }
+func (a Answer) OK() bool { return a.Cause == "" }
 
 // Judge asks the law about a start.
 func Judge(k law.Kernel, s *scenario.Start) Judgement {
-	var j Judgement
+	j := Judgement{Network: s.Settings.NetworkNamespace()}
+	j.Listens = s.Parts(j.Network.PortStart)
 	if s.Refused != nil {
-		j.Exec = Answer{Outcome: Fail, Cause: Cause(s.Refused.Cause), Reason: s.Refused.Reason}
+		j.Exec = Answer{Cause: s.Refused.Cause, Reason: s.Refused.Reason}
 		return j
 	}
 	j.run(k, s)
@@ -60,7 +63,6 @@ func Judge(k law.Kernel, s *scenario.Start) Judgement {
 		return j
 	}
 	j.Exec = Answer{Rules: j.Exec.Rules}
-	j.Listens = s.Parts()
 	for _, l := range j.Listens {
 		j.Binds = append(j.Binds, j.bind(s, l.Port))
 	}
@@ -81,7 +83,6 @@ func (j *Judgement) run(k law.Kernel, s *scenario.Start) {
 		j.Outcomes = append(j.Outcomes, o)
 		j.Task, j.Exec.Errno, j.Exec.Rules = o.Task, o.Errno, o.Rules
 		if o.Errno != law.OK {
-			j.Exec.Outcome = Fail
 			j.Exec.Cause = execCause(o)
 			j.Exec.Reason = execReason(s, step, &j.Task, j.Exec.Cause)
 			return
@@ -100,20 +101,19 @@ const netBindService = 1 << capset.NetBindService
 
 // bind asks for one port. A program that is aware raises what it is permitted.
 func (j *Judgement) bind(s *scenario.Start, port int) Answer {
-	n := s.Settings.NetworkNamespace()
-	b := law.Bind(j.Task, n, port)
-	a := Answer{Outcome: Held, Rules: b.Rules}
+	b := law.Bind(j.Task, j.Network, port)
+	a := Answer{Needs: Held, Rules: b.Rules}
 	switch {
 	case b.Errno == law.OK && !b.Needs:
-		a.Outcome = Free
+		a.Needs = Free
 	case b.Errno != law.OK:
-		raised := law.Bind(j.Task.Raise(netBindService), n, port)
+		raised := law.Bind(j.Task.Raise(netBindService), j.Network, port)
 		if raised.Errno == law.OK && s.Program.Awareness == scenario.Aware {
-			return Answer{Outcome: Raise, Rules: raised.Rules}
+			return Answer{Needs: Raise, Rules: raised.Rules}
 		}
-		a.Outcome, a.Errno = Fail, b.Errno
+		a.Needs, a.Errno = Fail, b.Errno
 		a.Cause = j.bindCause(s, b)
-		a.Reason = bindReason(s, a.Cause, port)
+		a.Reason = j.bindReason(s, a.Cause, port)
 	}
 	return a
 }

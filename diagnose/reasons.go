@@ -37,13 +37,13 @@ func list(caps capset.Set) string {
 }
 
 // needs words what a low port asks for.
-func needs(s *scenario.Start, port int) string {
-	return fmt.Sprintf("port %d needs %s here (net.ipv4.ip_unprivileged_port_start is %s)", port, capName(capset.NetBindService), portStart(s))
+func (j *Judgement) needs(s *scenario.Start, port int) string {
+	return fmt.Sprintf("port %d needs %s here (net.ipv4.ip_unprivileged_port_start is %s)", port, capName(capset.NetBindService), j.portStart(s))
 }
 
 // portStart tells a sysctl that was read from one that is taken for granted.
-func portStart(s *scenario.Start) string {
-	text := fmt.Sprint(s.Settings.NetworkNamespace().PortStart)
+func (j *Judgement) portStart(s *scenario.Start) string {
+	text := fmt.Sprint(j.Network.PortStart)
 	if s.Settings.PortStart == scenario.Unset {
 		return text + " by default"
 	}
@@ -51,13 +51,13 @@ func portStart(s *scenario.Start) string {
 }
 
 // bindReason words which condition failed.
-func bindReason(s *scenario.Start, c Cause, port int) string {
+func (j *Judgement) bindReason(s *scenario.Start, c Cause, port int) string {
 	name := capName(capset.NetBindService)
 	file := "the program's file"
 	if p := s.Program.Last().Path; p != "" {
 		file = p
 	}
-	needs := needs(s, port)
+	needs := j.needs(s, port)
 	switch c {
 	case NotInBoundingSet:
 		return fmt.Sprintf("%s, and %s is not in the bounding set", needs, name)

@@ -14,8 +14,6 @@ type Remedy struct {
 	Changes []Change
 	// How is the changes in the notation of the start's source.
 	How string
-	// Verified says that the law finds the changed start to work.
-	Verified bool
 	// Withheld is why the platform's policy forbids it; "" where it does not.
 	Withheld string
 	// Start is the changed start.
@@ -31,15 +29,16 @@ func (r Remedy) Change() string {
 	return strings.Join(ids, "+")
 }
 
-// Privilege says what the remedy gives, and to whom: that of its greatest change.
-func (r Remedy) Privilege() string {
-	privilege := changeTexts[ChangePort].privilege
+// Gives says what the remedy gives, and to whom: that of its greatest change.
+func (r Remedy) Gives() string {
+	nothing := ChangePort.Gives()
+	gives := nothing
 	for _, c := range r.Changes {
-		if c.Privilege() != privilege {
-			privilege = c.Privilege()
+		if c.Gives() != nothing {
+			gives = c.Gives()
 		}
 	}
-	return privilege
+	return gives
 }
 
 // Policy says why the platform forbids a changed start, or "".
@@ -55,17 +54,17 @@ func Remedies(k law.Kernel, s *scenario.Start, j *Judgement, policy Policy) []Re
 	if j.OK() || len(s.Program.Chain) == 0 { // what is not there, no change of a start makes
 		return nil
 	}
-	p := newPatient(s, j)
+	x := newCandidate(s, j)
 	var single []Change
 	for c := range numChanges {
-		if p.apply(c, clone(s)) && how(c, p) != "" {
+		if x.applies(c) && x.how(c) != "" {
 			single = append(single, c)
 		}
 	}
 	var found []Remedy
 	for size := 1; size <= 3; size++ {
 		combinations(single, size, func(changes []Change) {
-			if r, ok := p.try(k, changes, found); ok {
+			if r, ok := x.try(k, changes, found); ok {
 				found = append(found, r)
 			}
 		})
@@ -74,34 +73,37 @@ func Remedies(k law.Kernel, s *scenario.Start, j *Judgement, policy Policy) []Re
 		}
 	}
 	slices.SortStableFunc(found, func(a, b Remedy) int { return compare(a.Changes, b.Changes) })
-	return p.finish(found, policy)
+	return x.finish(found, policy)
 }
 
 // try judges the start with the changes, unless fewer of them will do.
-func (p *patient) try(k law.Kernel, changes []Change, found []Remedy) (Remedy, bool) {
+func (x *candidate) try(k law.Kernel, changes []Change, found []Remedy) (Remedy, bool) {
 	for _, f := range found {
 		if containsAll(changes, f.Changes) {
 			return Remedy{}, false
 		}
 	}
-	s := clone(p.start)
+	s := clone(x.start)
 	for _, c := range changes {
-		p.apply(c, s)
+		x.apply(c, s)
+	}
+	if len(changes) > 1 || changes[0] != ChangePort { // the program has to be started again
+		s.Running = nil
 	}
 	after := Judge(k, s)
 	if !after.OK() {
 		return Remedy{}, false
 	}
-	return Remedy{Changes: slices.Clone(changes), Verified: true, Start: s}, true
+	return Remedy{Changes: slices.Clone(changes), Start: s}, true
 }
 
 // finish words the remedies, and asks the policy about them.
-func (p *patient) finish(found []Remedy, policy Policy) []Remedy {
+func (x *candidate) finish(found []Remedy, policy Policy) []Remedy {
 	var offered, withheld []Remedy
 	for _, r := range found {
 		parts := make([]string, len(r.Changes))
 		for i, c := range r.Changes {
-			parts[i] = how(c, p)
+			parts[i] = x.how(c)
 		}
 		r.How = strings.Join(parts, ", and ")
 		if policy != nil {

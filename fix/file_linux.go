@@ -83,7 +83,7 @@ func (j *job) choose() error {
 		return nil
 	}
 	j.auto = true
-	finding, err := scan.JudgeFile(j.file)
+	finding, err := scan.ClassifyFile(j.file)
 	if err != nil {
 		return err
 	}
@@ -160,5 +160,5 @@ func (j *job) permit() (c Change, err error) {
 	return c, j.file.SetCaps(now)
 }
 
-// errChanged says that the file is not the one that was judged.
+// errChanged says that the file is not the one that was classified.
 var errChanged = errors.New("it was written to, or its capabilities were changed, meanwhile")

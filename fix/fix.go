@@ -13,6 +13,7 @@ package fix
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/capwise/capwise/scan"
 )
@@ -34,10 +35,10 @@ const (
 	Keep Mode = "keep"
 )
 
-// For says which mode a file needs, by what [scan] says of it. The error lists the
-// choices where the file does not tell.
+// For says which mode a file needs, by what [scan] says of it. The error is an
+// [ErrUndecided] where the file does not tell.
 func For(f scan.Finding) (Mode, error) {
-	switch f.Verdict {
+	switch f.Class {
 	case scan.Aware:
 		return Keep, nil
 	case scan.Effective:
@@ -45,8 +46,19 @@ func For(f scan.Finding) (Mode, error) {
 	case scan.Dumb:
 		return Launcher, nil
 	default:
-		return "", fmt.Errorf("%s is %s: %s; choose --mode permitted if it raises its capabilities by itself, launcher if not, or strip", f.Path, f.Verdict, f.Evidence)
+		return "", fmt.Errorf("%s is %s: %s; %w", f.Path, f.Class, f.Evidence, ErrUndecided)
 	}
+}
+
+// Choose is [For] for a file that is elsewhere than on this machine, such as in an
+// image, by its raw attribute and its content.
+func Choose(path string, attribute []byte, content io.ReaderAt) (Mode, error) {
+	f, err := scan.Classify(attribute, content)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	f.Path = path
+	return For(f)
 }
 
 // Options say what to do, and what the caller takes upon himself.
@@ -105,6 +117,10 @@ type Placed struct {
 	// one sentence each.
 	Notes []string
 }
+
+// ErrUndecided says that a file does not tell which mode it needs, and lists the
+// choices.
+var ErrUndecided = errors.New("choose --mode permitted if it raises its capabilities by itself, launcher if not, or strip")
 
 // ErrForeign says that the capabilities count in another user namespace only,
 // in which they have to be changed.

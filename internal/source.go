@@ -5,11 +5,15 @@
 // It lies here since a package embeds only what is below its folder.
 package source
 
-import "embed"
+import (
+	"embed"
+	"io/fs"
+)
 
-// Files is the files, by their names below this folder.
-//
 //go:embed sys/caps_linux.go sys/raise_linux.go sys/rebind_linux.go sys/die_linux.go sys/bind_linux.go sys/bind_socketcall_linux.go
 //go:embed sys/demote_linux.go sys/prctl_linux.go sys/owner_linux.go sys/ioctl_linux.go sys/ioctl_none1_linux.go
-//go:embed refusal/refusal.go refusal/table.go refusal/collect_linux.go place/signs.go place/here_linux.go
-var Files embed.FS
+//go:embed refusal/refusal.go refusal/table.go refusal/collect_linux.go environ/signs.go environ/here_linux.go
+var files embed.FS
+
+// Files returns the files, by their names below this folder.
+func Files() fs.FS { return files }

@@ -48,7 +48,7 @@ func TestPlan(t *testing.T) {
 		if s.noRaise {
 			task.Securebits = cred.NoCapAmbientRaise
 		}
-		after := law.Run(law.Kernel{}, task, law.MakeAmbient{Set: c.Prefer | c.Require})[0].Task
+		after := task.MakeAmbient(c.Prefer | c.Require)
 		want := sets{
 			after.Permitted &^ c.Never, after.Effective &^ c.Never,
 			after.Inheritable &^ c.Never, after.Ambient &^ c.Never,

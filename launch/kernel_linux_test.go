@@ -106,8 +106,7 @@ func predict(t *testing.T, child kerneltest.Child, caller cred.Sets, chain []str
 	}
 	protected := exec(fileOf(t, fileCaps)).Dumpable != 1
 	if by == launch.Ambient {
-		outcomes := law.Run(law.Kernel{}, task, law.MakeAmbient{Set: bind})
-		task = outcomes[0].Task
+		task = task.MakeAmbient(bind)
 	} else {
 		give := bind & task.Permitted & (task.Inheritable | task.Bounding)
 		task.Inheritable |= give

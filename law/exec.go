@@ -126,20 +126,20 @@ func (x *exec) knownCaps(permitted, inheritable capset.Set) Errno {
 
 // rootRule is handle_privileged_root of security/commoncap.c.
 func (x *exec) rootRule() {
-	real, effective := x.new.UID.Real == root, x.new.UID.Effective == root
+	byReal, byEffective := x.new.UID.Real == root, x.new.UID.Effective == root
 	switch {
-	case !real && !effective:
+	case !byReal && !byEffective:
 		return
 	case x.old.Securebits&cred.NoRoot != 0:
 		x.apply(RootSecurebit)
 		return
-	case x.hasCaps && effective && !real:
+	case x.hasCaps && byEffective && !byReal:
 		x.apply(RootSuppressed)
 		return
 	}
 	x.new.Permitted = x.old.Bounding | x.old.Inheritable
 	x.apply(RootPermitted)
-	if effective {
+	if byEffective {
 		x.effective = true
 		x.apply(RootEffective)
 	}

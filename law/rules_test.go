@@ -56,8 +56,8 @@ func TestNames(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{law.OK.String(), ""},
 		{law.EPERM.String(), "EPERM"},
-		{law.EACCES.Text(), "permission denied"},
-		{law.EINVAL.Text(), "invalid argument"},
+		{law.EACCES.String(), "EACCES"},
+		{law.EINVAL.String(), "EINVAL"},
 		{law.SetIDByReal.String(), "by-real-id"},
 		{law.SetIDByEffective.String(), "by-effective-id"},
 	} {

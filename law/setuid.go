@@ -8,15 +8,15 @@ import (
 // SetUIDs returns t after a successful setresuid(2): cap_task_fix_setuid and
 // cap_emulate_setxuid of security/commoncap.c. It does not judge whether t may
 // call it so; one with CAP_SETUID may.
-func (t Task) SetUIDs(real, effective, saved uint32) (Task, Rules) {
+func (t Task) SetUIDs(ruid, euid, suid uint32) (Task, Rules) {
 	old := t.UID
-	t.UID = cred.IDs{Real: real, Effective: effective, Saved: saved, FileSystem: effective}
+	t.UID = cred.IDs{Real: ruid, Effective: euid, Saved: suid, FileSystem: euid}
 	if t.Securebits&cred.NoSetuidFixup != 0 {
 		return t, 1 << SetuidNoFixup
 	}
 	var rules Rules
 	hadRoot := old.Real == root || old.Effective == root || old.Saved == root
-	hasRoot := real == root || effective == root || saved == root
+	hasRoot := ruid == root || euid == root || suid == root
 	if hadRoot && !hasRoot {
 		if t.Securebits&cred.KeepCaps == 0 {
 			t.Permitted, t.Effective = 0, 0
@@ -30,22 +30,14 @@ func (t Task) SetUIDs(real, effective, saved uint32) (Task, Rules) {
 		t.Ambient = 0
 	}
 	switch {
-	case old.Effective == root && effective != root:
+	case old.Effective == root && euid != root:
 		t.Effective = 0
 		rules |= 1 << SetuidDropsEffective
-	case old.Effective != root && effective == root:
+	case old.Effective != root && euid == root:
 		t.Effective = t.Permitted
 		rules |= 1 << SetuidRaisesEffective
 	}
 	return t, rules
-}
-
-// SetGIDs returns t after a successful setresgid(2) and setgroups(2), which
-// leave capabilities alone.
-func (t Task) SetGIDs(gid uint32, groups []uint32) Task {
-	t.GID = cred.IDs{Real: gid, Effective: gid, Saved: gid, FileSystem: gid}
-	t.Groups = groups
-	return t
 }
 
 // EnterUserNamespace returns t as a task that has entered a new user namespace

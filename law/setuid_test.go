@@ -72,11 +72,3 @@ func TestEnterUserNamespace(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
-
-func TestSetGIDs(t *testing.T) {
-	before := user(func(t *law.Task) { t.Permitted = bind })
-	got := before.SetGIDs(5, []uint32{6})
-	if got.Permitted != bind || got.GID != (cred.IDs{Real: 5, Effective: 5, Saved: 5, FileSystem: 5}) || !slices.Equal(got.Groups, []uint32{6}) {
-		t.Errorf("got %+v", got)
-	}
-}

@@ -104,8 +104,3 @@ const (
 
 // String returns the name, such as "EPERM"; "" for OK.
 func (e Errno) String() string { return [...]string{"", "EPERM", "EACCES", "EINVAL"}[e] }
-
-// Text returns what strerror(3) says, as programs print it.
-func (e Errno) Text() string {
-	return [...]string{"", "operation not permitted", "permission denied", "invalid argument"}[e]
-}

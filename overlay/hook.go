@@ -113,7 +113,7 @@ func (h *hooked) lastReturn(f *ast.FuncDecl, name string) (*ast.ReturnStmt, erro
 type hook struct {
 	file   string   // below GOROOT/src; ARCH stands for GOARCH
 	arches []string // nil for all
-	hook   func(h *hooked, arch string) error
+	apply  func(h *hooked, arch string) error
 }
 
 var hooks = []hook{

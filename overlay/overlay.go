@@ -159,7 +159,7 @@ func (t *Toolchain) hook(out map[string][]byte, h hook) error {
 	if err != nil {
 		return err
 	}
-	if err := h.hook(f, t.GOARCH); err != nil {
+	if err := h.apply(f, t.GOARCH); err != nil {
 		return err
 	}
 	out[name] = f.edits.apply(text)

@@ -152,7 +152,7 @@ func (t *Toolchain) inNet(out map[string][]byte) error {
 	out["net/capwise_refused.go"] = []byte(netAdapter)
 	return errors.Join(
 		t.add(out, "net", "", "refusal", "refusal.go", "table.go", "collect_linux.go"),
-		t.add(out, "net", "", "place", "signs.go", "here_linux.go"),
+		t.add(out, "net", "", "environ", "signs.go", "here_linux.go"),
 		t.add(out, "net", "", "sys", "caps_linux.go", "prctl_linux.go", "owner_linux.go", "ioctl_linux.go", "ioctl_none1_linux.go"),
 	)
 }
@@ -234,7 +234,7 @@ func (t *Toolchain) add(out map[string][]byte, target, adapted, folder string, n
 	for i, name := range names {
 		names[i] = folder + "/" + name
 	}
-	files, err := tr.transplant(source.Files, names...)
+	files, err := tr.transplant(source.Files(), names...)
 	for name, text := range files {
 		out[target+"/"+name] = text
 	}

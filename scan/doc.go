@@ -2,5 +2,5 @@
 // those that will not start once a capability is dropped, those that could do
 // better, and what was lost.
 //
-// [Tree] walks directories; [Judge] gives a file its [Verdict].
+// [Tree] walks directories; [Classify] gives a file its [Class].
 package scan

@@ -15,7 +15,7 @@ import (
 )
 
 // Beside returns the attribute, nil for none, and the content, for as long as the
-// judgement takes, of another file in the folder of one. The error wraps
+// classification takes, of another file in the folder of one. The error wraps
 // [fs.ErrNotExist] if there is none.
 type Beside func(name string) (attribute []byte, content io.ReaderAt, err error)
 
@@ -40,7 +40,7 @@ func (f *Finding) behind(name string, beside Beside) error {
 	return err
 }
 
-// launcher judges a launcher by what is at the name of its program.
+// launcher classifies a launcher by what is at the name of its program.
 func (f *Finding) launcher(config launch.Config, caps filecap.Caps, beside Beside) error {
 	attribute, _, err := beside(path.Base(config.Target))
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, held.ErrNotRegular) {
@@ -69,7 +69,7 @@ func (f *Finding) launcher(config launch.Config, caps filecap.Caps, beside Besid
 }
 
 func (f *Finding) broken(why string) {
-	f.Verdict, f.Evidence = Broken, f.Evidence+"; "+why+"; capwise fix says what to do"
+	f.Class, f.Evidence = Broken, f.Evidence+"; "+why+"; capwise fix says what to do"
 }
 
 // besideFile is a [Beside] for a file of this machine.

@@ -158,9 +158,9 @@ func TestWalkErrors(t *testing.T) {
 	}
 }
 
-// TestJudge holds the verdicts that do not depend on the program, for which
+// TestClassify holds the classes that do not depend on the program, for which
 // package aware has its own tests.
-func TestJudge(t *testing.T) {
+func TestClassify(t *testing.T) {
 	raw := func(caps filecap.Caps) []byte {
 		b, err := caps.MarshalBinary()
 		if err != nil {
@@ -171,7 +171,7 @@ func TestJudge(t *testing.T) {
 	bind := capset.Of(capset.NetBindService)
 	for name, tc := range map[string]struct {
 		attribute []byte
-		want      scan.Verdict
+		want      scan.Class
 	}{
 		"malformed": {[]byte{1, 2, 3}, scan.Malformed},
 		"foreign":   {raw(filecap.Caps{Revision: filecap.V3, RootID: 7, Permitted: bind}), scan.Foreign},
@@ -179,14 +179,14 @@ func TestJudge(t *testing.T) {
 		"behind":    {raw(filecap.Caps{Revision: filecap.V2, Inheritable: bind, Effective: true}), scan.Aware},
 		"script":    {raw(filecap.Caps{Revision: filecap.V2, Permitted: bind}), scan.Unknown},
 	} {
-		f, err := scan.Judge(tc.attribute, bytes.NewReader([]byte("#!/bin/sh\n")))
-		if err != nil || f.Verdict != tc.want || f.Evidence == "" {
+		f, err := scan.Classify(tc.attribute, bytes.NewReader([]byte("#!/bin/sh\n")))
+		if err != nil || f.Class != tc.want || f.Evidence == "" {
 			t.Errorf("%s: %+v, %v; want %s", name, f, err, tc.want)
 		}
 	}
 }
 
-// TestPairs holds what is said of a launcher and its program, which are judged by
+// TestPairs holds what is said of a launcher and its program, which are classified by
 // each other.
 func TestPairs(t *testing.T) {
 	need.Root(t)
@@ -194,7 +194,7 @@ func TestPairs(t *testing.T) {
 	for name, tc := range map[string]struct {
 		by                 launch.Means
 		launcher, behind   string // "-" for no file
-		verdict            scan.Verdict
+		class              scan.Class
 		says, saysOfBehind string
 	}{
 		"in order":         {launch.File, "cap_net_raw=p", "cap_net_raw=ei", scan.Aware, "the launcher of capwise for /", "started by server, the launcher"},
@@ -223,14 +223,14 @@ func TestPairs(t *testing.T) {
 			write(t, path+launch.TargetSuffix, tc.behind)
 		}
 		tree := scan.Tree{Failed: func(path string, err error) { t.Error(path, err) }, Found: func(f *held.File) {
-			found, err := scan.JudgeFile(f)
-			want, says := tc.verdict, tc.says
+			found, err := scan.ClassifyFile(f)
+			want, says := tc.class, tc.says
 			if strings.HasSuffix(f.Path, launch.TargetSuffix) {
 				if want, says = scan.Aware, tc.saysOfBehind; says == "" {
 					return
 				}
 			}
-			if err != nil || found.Verdict != want || !strings.Contains(found.Evidence, says) {
+			if err != nil || found.Class != want || !strings.Contains(found.Evidence, says) {
 				t.Errorf("%s: %+v, %v; want %s, %q", name, found, err, want, says)
 			}
 		}}
@@ -240,8 +240,8 @@ func TestPairs(t *testing.T) {
 	}
 }
 
-// TestJudgeStart holds what is said about an image as a whole.
-func TestJudgeStart(t *testing.T) {
+// TestClassifyStart holds what is said about an image as a whole.
+func TestClassifyStart(t *testing.T) {
 	bind := law.File{Caps: filecap.Caps{Revision: filecap.V2, Permitted: capset.Of(capset.NetBindService)}}
 	low := []scenario.Listen{{Network: "tcp", Address: ":80", Port: 80}}
 	start := func(uid uint32, listens []scenario.Listen, chain ...scenario.Step) *scenario.Start {
@@ -249,7 +249,7 @@ func TestJudgeStart(t *testing.T) {
 	}
 	for name, tc := range map[string]struct {
 		start   *scenario.Start
-		verdict scan.Verdict
+		class   scan.Class
 		warning string
 		ok      bool
 	}{
@@ -260,8 +260,8 @@ func TestJudgeStart(t *testing.T) {
 		"wrapped":   {start(7, low, scenario.Step{Path: "/tini"}, scenario.Step{Path: "/web", File: bind}), "", "started by /tini", true},
 		"nothing":   {start(7, low), "", "", false},
 	} {
-		f, ok := scan.JudgeStart(tc.start)
-		if ok != tc.ok || f.Verdict != tc.verdict || !strings.HasPrefix(f.Warning, tc.warning) {
+		f, ok := scan.ClassifyStart(tc.start)
+		if ok != tc.ok || f.Class != tc.class || !strings.HasPrefix(f.Warning, tc.warning) {
 			t.Errorf("%s: %+v, %t", name, f, ok)
 		}
 	}

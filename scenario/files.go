@@ -1,7 +1,6 @@
 package scenario
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -45,45 +44,6 @@ func FileOf(mode fs.FileMode, uid, gid uint32, raw []byte) law.File {
 	return f
 }
 
-// executable says why the file cannot be executed, or nil. Only the bits are
-// looked at, not who asks: root may execute what anybody may.
-func (i FileInfo) executable() error {
-	const anyExecute = 0o111
-	if i.Mode.IsDir() || i.Mode&anyExecute == 0 {
-		return fs.ErrPermission
-	}
-	return nil
-}
-
-// errNotFound is what a program that is nowhere in the search path comes to.
-var errNotFound = errors.New("executable file not found in $PATH")
-
-// DefaultPath is the search path where neither the source nor the image sets one.
-const DefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-// find looks a program up as execvp(3) does. called is the name by which it is
-// executed.
-func find(files Files, name, search, workDir string) (called string, _ FileInfo, err error) {
-	if strings.Contains(name, "/") {
-		if !path.IsAbs(name) {
-			name = path.Join("/", workDir, name)
-		}
-		info, err := files.Stat(name)
-		if err != nil {
-			return "", FileInfo{}, err
-		}
-		return name, info, info.executable()
-	}
-	for dir := range strings.SplitSeq(search, ":") {
-		called = path.Join("/", dir, name)
-		info, err := files.Stat(called)
-		if err == nil && info.executable() == nil {
-			return called, info, nil
-		}
-	}
-	return "", FileInfo{}, fmt.Errorf("%q: %w", name, errNotFound)
-}
-
 // mostLinks is how many symbolic links the kernel follows (MAXSYMLINKS of
 // fs/namei.c).
 const mostLinks = 40
@@ -117,18 +77,4 @@ func FollowLinks(name string, readlink func(string) (string, error)) (string, er
 		left, at = path.Join(target, left), "/"
 	}
 	return at, nil
-}
-
-// interpreter returns the words after #! of a script, nil for another file.
-func interpreter(head []byte) []string {
-	rest, ok := strings.CutPrefix(string(head), "#!")
-	if !ok {
-		return nil
-	}
-	line, _, _ := strings.Cut(rest, "\n")
-	name, arg, _ := strings.Cut(strings.TrimSpace(line), " ")
-	if arg = strings.TrimSpace(arg); arg != "" {
-		return []string{name, arg}
-	}
-	return []string{name}
 }

@@ -53,10 +53,8 @@ func (l Listen) Parts(start int) []Listen {
 	return out
 }
 
-// Parts are the listens of a start, with ranges split where its network treats
-// ports differently.
-func (s *Start) Parts() []Listen {
-	start := s.Settings.NetworkNamespace().PortStart
+// Parts are the listens of a start, with ranges split as [Listen.Parts] does it.
+func (s *Start) Parts(start int) []Listen {
 	var out []Listen
 	for _, l := range s.Listens {
 		out = append(out, l.Parts(start)...)

@@ -1,6 +1,7 @@
 package scenario
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,7 +30,7 @@ const (
 	Shell      RuntimeName = "shell"
 )
 
-// AssumedVersion is the version that counts where the source names none: a
+// assumedVersions is the version that counts where the source names none: a
 // current one, except that containerd is taken for the one before it opened
 // low ports, since a wrong "works" is worse than a wrong "fails".
 var assumedVersions = map[RuntimeName]string{
@@ -70,8 +71,11 @@ var (
 	podman = crio | capset.Of(capset.SysChroot, capset.Setfcap)
 )
 
-// Behaviours is what is known about runtimes, in one place.
-var Behaviours = []Behaviour{
+// Behaviours returns what is known about runtimes: of each the oldest version first.
+func Behaviours() []Behaviour { return slices.Clone(behaviours[:]) }
+
+// behaviours is what is known about runtimes, in one place.
+var behaviours = [...]Behaviour{
 	{Runtime: Docker, Below: "20.10", Default: moby, Inheritable: true, PortStart: law.DefaultPortStart, Source: "moby#41030, CVE-2022-24769"},
 	{Runtime: Docker, From: "20.10", Below: "20.10.14", Default: moby, Inheritable: true, PortStart: 0, Source: "moby#41030, CVE-2022-24769"},
 	{Runtime: Docker, From: "20.10.14", Below: "24.0.6", Default: moby, PortStart: 0, Source: "moby#45511", Seen: "20.10.24"},
@@ -92,7 +96,7 @@ func (r Runtime) Behaviour() Behaviour {
 		version = assumedVersions[r.Name]
 	}
 	var last Behaviour
-	for _, b := range Behaviours {
+	for _, b := range behaviours {
 		if b.Runtime != r.Name {
 			continue
 		}

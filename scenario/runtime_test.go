@@ -30,7 +30,7 @@ func TestBehaviour(t *testing.T) {
 			t.Errorf("%+v: got the behaviour of %s from %q, want %q", tc.runtime, b.Runtime, b.From, tc.from)
 		}
 	}
-	for _, b := range scenario.Behaviours {
+	for _, b := range scenario.Behaviours() {
 		if b.Source == "" {
 			t.Errorf("%s from %q has no source", b.Runtime, b.From)
 		}
@@ -72,6 +72,7 @@ func TestTask(t *testing.T) {
 }
 
 var (
+	bind = capset.Of(capset.NetBindService)
 	old  = scenario.Runtime{Name: scenario.Docker, Version: "20.10.24"}
 	kill = capset.Of(capset.Kill)
 )

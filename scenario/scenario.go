@@ -67,23 +67,43 @@ type Request struct {
 	Path, WorkDir string
 }
 
-// Causes of a [Refusal], which package diagnose knows by the same names.
+// ImageConfig is what an image says about the program it is for.
+type ImageConfig struct {
+	User            string
+	Entrypoint, Cmd []string
+	Path            string // PATH of its environment
+	WorkDir         string
+	Exposed         []string // such as "80/tcp"
+}
+
+// Cause is the stable identifier of the reason why a program does not start or a
+// bind fails. docs/causes has a page for each. Package diagnose has those that
+// follow from the law.
+type Cause string
+
+// Causes for which a runtime does not start the program.
 const (
-	CauseNotFound      = "not-found"
-	CauseNotExecutable = "not-executable"
-	CauseUnknownUser   = "unknown-user"
-	CauseRunAsNonRoot  = "run-as-non-root"
-	// CauseSysctlHostNetwork: a sysctl of the network was to be set for a
-	// container that has no network of its own.
-	CauseSysctlHostNetwork = "sysctl-host-network"
-	// CauseInvalidManifest: the API server does not accept the object.
-	CauseInvalidManifest = "invalid-manifest"
+	// CauseRunAsNonRoot says that the runtime was asked to refuse root, and the
+	// program would be root.
+	CauseRunAsNonRoot Cause = "run-as-non-root"
+	// CauseNotFound says that there is no such file.
+	CauseNotFound Cause = "not-found"
+	// CauseNotExecutable says that the file is there but not executable.
+	CauseNotExecutable Cause = "not-executable"
+	// CauseUnknownUser says that the user or group has no number.
+	CauseUnknownUser Cause = "unknown-user"
+	// CauseSysctlHostNetwork says that net.ipv4.ip_unprivileged_port_start was to
+	// be set for a container on the host's network, which engines refuse.
+	CauseSysctlHostNetwork Cause = "sysctl-host-network"
+	// CauseInvalidManifest says that the API server does not accept the object,
+	// since two of its fields exclude each other.
+	CauseInvalidManifest Cause = "invalid-manifest"
 )
 
 // Refusal is a runtime's own refusal to start a program.
 type Refusal struct {
 	// Cause is one of the constants above.
-	Cause string
+	Cause Cause
 	// Reason is one clause.
 	Reason string
 }

@@ -44,7 +44,7 @@ func (a *admin) Provision(ctx caddy.Context) error {
 		// load's failure is its command's.
 		context.AfterFunc(ctx, func() { explainFailure(context.Cause(ctx)) })
 	}
-	return refusal(a.receipt, listeners)
+	return probe(a.receipt, listeners)
 }
 
 // Routes returns GET /capabilities.

@@ -53,7 +53,7 @@ func command(cmd *cobra.Command) {
 		return run(cmd, args)
 	}
 	// The command tree is complete when cobra runs the first command.
-	cobra.OnInitialize(func() { attend(cmd.Root()) })
+	cobra.OnInitialize(func() { wrapCommands(cmd.Root()) })
 }
 
 func runCapabilities(fl caddycmd.Flags) (int, error) {

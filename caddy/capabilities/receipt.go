@@ -31,22 +31,22 @@ type ListenerAnswer struct {
 	diagnose.Verdict
 }
 
-// unknown is the outcome for a network that a plugin provides: what its
+// unknown stands for a network that a plugin provides: what its
 // listeners need is the plugin's affair.
-const unknown diagnose.Outcome = "unknown"
+const unknown diagnose.Needs = "unknown"
 
 // newReceipt asks for each listener what its bind will need.
 func newReceipt(facts diagnose.Facts, listeners []listener) Receipt {
 	r := Receipt{OK: true, Facts: facts, Listeners: []ListenerAnswer{}}
 	for _, l := range listeners {
-		verdict := diagnose.Verdict{Outcome: unknown}
+		verdict := diagnose.Verdict{Needs: unknown}
 		switch {
 		case l.hasPort():
 			verdict = diagnose.Predict(facts, l.port())
 		case l.isFile():
-			verdict.Outcome = diagnose.Free
+			verdict.Needs = diagnose.Free
 		}
-		r.OK = r.OK && verdict.Outcome != diagnose.Fail
+		r.OK = r.OK && verdict.Needs != diagnose.Fail
 		r.Listeners = append(r.Listeners, ListenerAnswer{l.String(), l.user, verdict})
 	}
 	return r
@@ -67,7 +67,7 @@ func (r Receipt) log(logger *zap.Logger) {
 		return
 	}
 	for _, l := range r.Listeners {
-		if l.Outcome == diagnose.Fail { // the process is one, so the cause is one
+		if l.Needs == diagnose.Fail { // the process is one, so the cause is one
 			logger.Warn(name, append(fields, zap.String("cause", string(l.Cause)),
 				zap.String("reason", l.Reason), zap.String("remedy", l.Remedy))...)
 			return
@@ -75,11 +75,11 @@ func (r Receipt) log(logger *zap.Logger) {
 	}
 }
 
-// with returns the listeners with the outcome.
-func (r Receipt) with(o diagnose.Outcome) []string {
+// with returns the listeners that need it.
+func (r Receipt) with(n diagnose.Needs) []string {
 	out := []string{}
 	for _, l := range r.Listeners {
-		if l.Outcome == o && !slices.Contains(out, l.Listener) {
+		if l.Needs == n && !slices.Contains(out, l.Listener) {
 			out = append(out, l.Listener)
 		}
 	}
@@ -119,9 +119,9 @@ func (r Receipt) text() string {
 // words returns the answer as a mark and a clause.
 func (l ListenerAnswer) words() (mark, says string) {
 	switch {
-	case l.Outcome == diagnose.Fail:
+	case l.Needs == diagnose.Fail:
 		return "FAIL", l.String()
-	case l.Outcome == unknown:
+	case l.Needs == unknown:
 		return "?", "a plugin provides this network: what it needs is not known"
 	case l.Port == 0:
 		return "ok", "needs no capability"

@@ -40,9 +40,9 @@ func parse(t *testing.T, texts ...string) []listener {
 	return out
 }
 
-// TestOutcomes holds what is said of each kind of network: nothing about those
+// TestNeeds holds what is said of each kind of network: nothing about those
 // of plugins, even where their names begin like Caddy's own.
-func TestOutcomes(t *testing.T) {
+func TestNeeds(t *testing.T) {
 	texts := []string{
 		"tcp/:80", "udp6/[::]:443", "tcp/:8080", "tcp/:1023-1025", "tcp/:0", "unix//run/caddy.sock", "unix/@caddy",
 		"fd/3", "fdgram/4", "tcpx/:80", "udpx/:80",
@@ -60,7 +60,7 @@ func TestOutcomes(t *testing.T) {
 		r := newReceipt(tc.facts, parse(t, texts...))
 		var got []string
 		for _, l := range r.Listeners {
-			got = append(got, string(l.Outcome))
+			got = append(got, string(l.Needs))
 		}
 		if s := strings.Join(got, " "); s != tc.want || r.OK != tc.ok {
 			t.Errorf("%s: got %s, ok %t\nwant %s, ok %t", tc.name, s, r.OK, tc.want, tc.ok)
@@ -106,9 +106,9 @@ func TestJSON(t *testing.T) {
 	delete(fails, "remedy")
 	delete(got, "facts")
 	want := map[string]any{"ok": false, "listeners": []any{
-		map[string]any{"listener": "tcp/:80", "user": "http.servers.srv0", "port": 80., "outcome": "fail", "cause": "not-in-bounding-set"},
-		map[string]any{"listener": "tcp/:8080", "user": "http.servers.srv0", "port": 8080., "outcome": "free"},
-		map[string]any{"listener": "tcpx/:80", "user": "http.servers.srv0", "port": 0., "outcome": "unknown"},
+		map[string]any{"listener": "tcp/:80", "user": "http.servers.srv0", "port": 80., "needs": "fail", "cause": "not-in-bounding-set"},
+		map[string]any{"listener": "tcp/:8080", "user": "http.servers.srv0", "port": 8080., "needs": "free"},
+		map[string]any{"listener": "tcpx/:80", "user": "http.servers.srv0", "port": 0., "needs": "unknown"},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("wanted -, got +\n%s", diff)

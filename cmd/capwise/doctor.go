@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/report"
+	"github.com/capwise/capwise/diagnose"
 	"github.com/capwise/capwise/scenario"
 )
 
@@ -54,6 +55,7 @@ func (e *explain) doctor(cmd *cobra.Command, _ []string) error {
 	if len(found.Listens) == 0 {
 		found.AddListen(scenario.Listen{Network: "tcp", Address: ":80", Port: 80, From: "doctor"})
 	}
-	r := report.Report{Starts: []report.Start{report.New(kernel, found.Start, nil)}}
-	return write(cmd, &r, e.format, e.trace)
+	judgement := diagnose.Judge(kernel, found.Start)
+	remedies := diagnose.Remedies(kernel, found.Start, &judgement, nil)
+	return write(cmd, report.Of(report.New(found.Start, &judgement, remedies)), e.format, e.trace)
 }

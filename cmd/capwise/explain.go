@@ -90,7 +90,7 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
-	var r report.Report
+	r := report.Of()
 	for _, s := range starts {
 		if len(s.Listens) == 0 && s.Refused == nil {
 			s.Note("no address is known that it binds, so none is judged; --listen names one")
@@ -99,7 +99,8 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 		if s.Container != nil && options.Policy != nil {
 			forbids = options.Policy.Of(s.Container)
 		}
-		answer := report.New(kernel, s.Start, forbids)
+		judgement := diagnose.Judge(kernel, s.Start)
+		answer := report.New(s.Start, &judgement, diagnose.Remedies(kernel, s.Start, &judgement, forbids))
 		if e.try {
 			if answer.Tried, err = try(s.Start); err != nil {
 				return err
@@ -107,7 +108,7 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 		}
 		r.Starts = append(r.Starts, answer)
 	}
-	return write(cmd, &r, e.format, e.trace)
+	return write(cmd, r, e.format, e.trace)
 }
 
 // try starts a probe in the place of the program.

@@ -12,7 +12,6 @@ import (
 	"github.com/capwise/capwise/fix"
 	imagefix "github.com/capwise/capwise/image/fix"
 	"github.com/capwise/capwise/internal/printable"
-	"github.com/capwise/capwise/scan"
 )
 
 const fixLong = `Put file capabilities right, in files and inside images.
@@ -150,7 +149,10 @@ func unreported(err error, done bool, what string) error {
 // reportImage writes what was done to an image.
 func (c *fixCommand) reportImage(cmd *cobra.Command, r *imagefix.Report) error {
 	if c.format == "json" {
-		return writeJSON(cmd.OutOrStdout(), r)
+		return writeJSON(cmd.OutOrStdout(), struct {
+			SchemaVersion int `json:"schemaVersion"`
+			*imagefix.Report
+		}{fixSchemaVersion, r})
 	}
 	for _, w := range r.Warnings {
 		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "capwise: warning:", printable.Line(w)); err != nil {
@@ -163,13 +165,8 @@ func (c *fixCommand) reportImage(cmd *cobra.Command, r *imagefix.Report) error {
 
 // chooseMode says what a file of an image needs.
 func chooseMode(path string, attribute []byte, content io.ReaderAt) (fix.Mode, error) {
-	f, err := scan.Judge(attribute, content)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", path, err)
-	}
-	f.Path = path
-	mode, err := fix.For(f)
-	if err != nil {
+	mode, err := fix.Choose(path, attribute, content)
+	if errors.Is(err, fix.ErrUndecided) {
 		err = fmt.Errorf("%w, or --file to leave it out", err)
 	}
 	return mode, err

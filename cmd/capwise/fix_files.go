@@ -14,6 +14,10 @@ import (
 	"github.com/capwise/capwise/scan"
 )
 
+// fixSchemaVersion is that of the JSON, which docs/schema/fix.schema.json describes. It
+// changes with a change that breaks a reader.
+const fixSchemaVersion = 1
+
 // fixedFile is what was done to a file, or would be.
 type fixedFile struct {
 	Path   string `json:"path"`
@@ -90,9 +94,10 @@ func (c *fixCommand) fixFile(f *held.File) (fixedFile, error) {
 func (c *fixCommand) writeFixed(cmd *cobra.Command, done []fixedFile) error {
 	if c.format == "json" {
 		return writeJSON(cmd.OutOrStdout(), struct {
-			DryRun bool        `json:"dry_run"`
-			Files  []fixedFile `json:"files"`
-		}{c.file.DryRun, done})
+			SchemaVersion int         `json:"schemaVersion"`
+			DryRun        bool        `json:"dry_run"`
+			Files         []fixedFile `json:"files"`
+		}{fixSchemaVersion, c.file.DryRun, done})
 	}
 	var b bytes.Buffer
 	needed := 0

@@ -43,7 +43,7 @@ func TestScripts(t *testing.T) {
 			return goVariables(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "schema": schemaOf(schemaFile), "scan-schema": schemaOf(scanSchemaFile), "image": image,
+			"exits": exits, "schema": schemaOf(schemaFile), "scan-schema": schemaOf(scanSchemaFile), "fix-schema": schemaOf(fixSchemaFile), "image": image,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
@@ -119,8 +119,9 @@ func archiveOf(ts *testscript.TestScript, files ...any) string {
 
 // The published schemas.
 const (
-	schemaFile     = "internal/report/schema.json"
-	scanSchemaFile = "internal/findings/schema.json"
+	schemaFile     = "../../docs/schema/explain.schema.json"
+	scanSchemaFile = "../../docs/schema/scan.schema.json"
+	fixSchemaFile  = "../../docs/schema/fix.schema.json"
 )
 
 // schemaOf returns the script command that holds standard output, or a file,
@@ -172,7 +173,7 @@ func TestScanSchema(t *testing.T) {
 		Defs struct {
 			Finding struct {
 				Properties struct {
-					Verdict struct{ Enum []scan.Verdict }
+					Verdict struct{ Enum []scan.Class }
 				}
 			}
 		} `json:"$defs"`
@@ -180,8 +181,8 @@ func TestScanSchema(t *testing.T) {
 	if err := json.Unmarshal(text, &s); err != nil {
 		t.Fatal(err)
 	}
-	if got := s.Defs.Finding.Properties.Verdict.Enum; !slices.Equal(got, scan.Verdicts()) {
-		t.Errorf("the schema lists %q, there are %q", got, scan.Verdicts())
+	if got := s.Defs.Finding.Properties.Verdict.Enum; !slices.Equal(got, scan.Classes()) {
+		t.Errorf("the schema lists %q, there are %q", got, scan.Classes())
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/scan"
 	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/lookup"
 )
 
 const scanLong = `Find the files that carry capabilities, and say what becomes of each:
@@ -56,7 +57,7 @@ type scanner struct {
 }
 
 func newScan() *cobra.Command {
-	s := scanner{report: findings.Report{Findings: []scan.Finding{}, Errors: []string{}}}
+	s := scanner{report: findings.New()}
 	cmd := &cobra.Command{
 		Use: "scan [flags] TARGET...", Short: "Find files that carry capabilities, and what is wrong with them",
 		Long: scanLong, Example: scanExamples, Args: someTargets, RunE: s.run,
@@ -76,7 +77,7 @@ func someTargets(_ *cobra.Command, args []string) error {
 }
 
 func (s *scanner) run(cmd *cobra.Command, targets []string) error {
-	verdicts, err := s.options()
+	classes, err := s.options()
 	if err != nil {
 		return err
 	}
@@ -106,31 +107,31 @@ func (s *scanner) run(cmd *cobra.Command, targets []string) error {
 		return err
 	case incomplete:
 		return errFailed
-	case s.report.Has(verdicts):
+	case s.report.Has(classes):
 		return errFails
 	default:
 		return nil
 	}
 }
 
-func (s *scanner) options() ([]scan.Verdict, error) {
+func (s *scanner) options() ([]scan.Class, error) {
 	if !slices.Contains([]string{"table", "json", "sarif"}, s.format) {
 		return nil, fmt.Errorf("--format %q: want table, json or sarif", s.format)
 	}
-	var verdicts []scan.Verdict
+	var classes []scan.Class
 	for _, name := range s.failOn {
-		if !slices.Contains(scan.Verdicts(), scan.Verdict(name)) {
-			return nil, fmt.Errorf("--fail-on %q: want one of %s", name, listed(scan.Verdicts()))
+		if !slices.Contains(scan.Classes(), scan.Class(name)) {
+			return nil, fmt.Errorf("--fail-on %q: want one of %s", name, listed(scan.Classes()))
 		}
-		verdicts = append(verdicts, scan.Verdict(name))
+		classes = append(classes, scan.Class(name))
 	}
-	return verdicts, nil
+	return classes, nil
 }
 
-// listed is the verdicts, as a message has them.
-func listed(verdicts []scan.Verdict) string {
+// listed is the classes, as a message has them.
+func listed(classes []scan.Class) string {
 	var b strings.Builder
-	for i, v := range verdicts {
+	for i, v := range classes {
 		if i > 0 {
 			b.WriteString(", ")
 		}
@@ -202,7 +203,7 @@ func (s *scanner) failed(err error) {
 func (s *scanner) tree(dir string) error {
 	t := scan.Tree{
 		OneFileSystem: s.oneFileSystem,
-		Found:         s.judge,
+		Found:         s.classify,
 		Failed:        func(path string, err error) { s.failed(fmt.Errorf("%s: %w", path, err)) },
 	}
 	stop := showProgress(&t.Files, scan.About(dir))
@@ -210,8 +211,8 @@ func (s *scanner) tree(dir string) error {
 	return t.Walk(dir)
 }
 
-func (s *scanner) judge(file *held.File) {
-	f, err := scan.JudgeFile(file)
+func (s *scanner) classify(file *held.File) {
+	f, err := scan.ClassifyFile(file)
 	if err != nil {
 		s.failed(err)
 		return
@@ -228,14 +229,14 @@ func (s *scanner) file(path string) (err error) {
 	defer func() { err = errors.Join(err, file.Close()) }()
 	attribute, err := file.Attribute()
 	if err == nil && attribute == nil {
-		f, err := scan.JudgeProgram(file)
-		if err == nil && f.Verdict == scan.Aware {
+		f, err := scan.ClassifyProgram(file)
+		if err == nil && f.Class == scan.Aware {
 			f.Target = path
 			s.add(f)
 		}
 		return err
 	}
-	s.judge(file) // which says what is wrong with the attribute
+	s.classify(file) // which says what is wrong with the attribute
 	return nil
 }
 
@@ -243,11 +244,11 @@ func (s *scanner) images(reference string) error { return rootfs.Each(reference,
 
 func (s *scanner) image(img *rootfs.Image) error {
 	start := scenario.Start{}
-	scenario.Resolve(&start, img, img.Config, scenario.Given{})
-	about, said := scan.JudgeStart(&start)
+	lookup.Resolve(&start, img, img.Config, lookup.Given{})
+	about, said := scan.ClassifyStart(&start)
 	capable := img.Capable()
 	for path, attribute := range capable {
-		f, err := scan.JudgeBeside(pathpkg.Base(path), attribute, img.Content(path), besideIn(img, capable, path))
+		f, err := scan.ClassifyBeside(pathpkg.Base(path), attribute, img.Content(path), besideIn(img, capable, path))
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", img.Name(), path, err)
 		}
@@ -257,7 +258,7 @@ func (s *scanner) image(img *rootfs.Image) error {
 		}
 		s.add(f)
 	}
-	if said && about.Verdict == scan.Lost {
+	if said && about.Class == scan.Lost {
 		about.Target = img.Name()
 		s.add(about)
 	}

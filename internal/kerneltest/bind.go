@@ -8,8 +8,10 @@ import (
 	"unsafe"
 )
 
-// BindWays is the ways in which programs call bind(2), for [Bind].
-var BindWays = append([]string{"Bind", "Syscall", "Syscall6", "RawSyscall"}, otherWays...)
+// BindWays returns the ways in which programs call bind(2), for [Bind].
+func BindWays() []string {
+	return append([]string{"Bind", "Syscall", "Syscall6", "RawSyscall"}, otherWays...)
+}
 
 // Bind binds to a port of 127.0.0.1, by an address on the stack. The error is the
 // number.

@@ -1,5 +1,8 @@
 package limit
 
+// UnpackedFree is how many bytes layers may unpack to however well they are packed.
+const UnpackedFree = int64(2 << 30)
+
 // Of archives: layers, docker-archive and oci-archive.
 var (
 	// Name is PATH_MAX of Linux: no engine unpacks a longer one.
@@ -18,11 +21,9 @@ var (
 	Kept = Limit{"kept", 32 << 20, "bytes of names, links and attributes to keep"}
 	// Contents are the programs with capabilities, which are looked into.
 	Contents = Limit{"contents", 4 << 30, "bytes of programs with capabilities"}
-	// Unpacked and Ratio bound decompression: what is within UnpackedFree may be
-	// packed as well as can be.
-	Unpacked     = Limit{"unpacked", 64 << 30, "bytes in the layers, unpacked"}
-	UnpackedFree = int64(2 << 30)
-	Ratio        = Limit{"ratio", 64, "times as many bytes in the layers as are packed"}
+	// Unpacked and Ratio bound decompression beyond [UnpackedFree].
+	Unpacked = Limit{"unpacked", 64 << 30, "bytes in the layers, unpacked"}
+	Ratio    = Limit{"ratio", 64, "times as many bytes in the layers as are packed"}
 	// Window is that of zstd.
 	Window = Limit{"window", 32 << 20, "bytes of window of a zstd layer"}
 	// Files is for an archive of an image, which has a few for each layer.

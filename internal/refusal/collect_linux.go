@@ -7,7 +7,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/capwise/capwise/internal/place"
+	"github.com/capwise/capwise/internal/environ"
 	"github.com/capwise/capwise/internal/sys"
 )
 
@@ -19,7 +19,7 @@ func Explain(port int) string {
 	f.network(&d)
 	f.thread()
 	f.file(&d)
-	f.place(&d)
+	f.environment(&d)
 	return text(&f, &d)
 }
 
@@ -102,13 +102,13 @@ func (f *facts) attribute(d *details, b []byte) {
 	f.set(isForeign, len(b) == revision3 && binary.LittleEndian.Uint32(b[20:]) != 0)
 }
 
-func (f *facts) place(d *details) {
-	here := place.Here()
-	for i, p := range places {
+func (f *facts) environment(d *details) {
+	here := environ.Here()
+	for i, p := range environments {
 		if p == here {
-			f[isPlace] = uint8(i)
+			f[isEnvironment] = uint8(i)
 		}
 	}
-	d.wrapper = place.Wrapper()
+	d.wrapper = environ.Wrapper()
 	f.set(isWrapped, d.wrapper != "")
 }

@@ -8,27 +8,27 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/capwise/capwise/internal/place"
+	"github.com/capwise/capwise/internal/environ"
 )
 
 // The facts that decide, by their place in [facts]. Each has as many values as
 // sizes says; of two, 1 is yes.
 const (
-	isPlace      = iota // index of places
-	isOwner             // of the network namespace: unknown, own, foreign
-	isLow               // the port is below net.ipv4.ip_unprivileged_port_start
-	isPermitted         // CAP_NET_BIND_SERVICE is
-	isBounding          // it is in the bounding set
-	isNoNewPrivs        // no_new_privs is set
-	isRoot              // the effective user id is 0
-	isNoRoot            // SECBIT_NOROOT: that gives nothing
-	isCarried           // the file permits the capability
-	isOthers            // the file permits others, which are taken to be in the bounding set
-	isEffective         // the file has the effective bit
-	isForeign           // the file's capabilities count in another user namespace
-	isNosuid            // the file is on a nosuid mount
-	isSeccomp           // there is a filter
-	isWrapped           // the process was started by another than the runtime
+	isEnvironment = iota // index of environments
+	isOwner              // of the network namespace: unknown, own, foreign
+	isLow                // the port is below net.ipv4.ip_unprivileged_port_start
+	isPermitted          // CAP_NET_BIND_SERVICE is
+	isBounding           // it is in the bounding set
+	isNoNewPrivs         // no_new_privs is set
+	isRoot               // the effective user id is 0
+	isNoRoot             // SECBIT_NOROOT: that gives nothing
+	isCarried            // the file permits the capability
+	isOthers             // the file permits others, which are taken to be in the bounding set
+	isEffective          // the file has the effective bit
+	isForeign            // the file's capabilities count in another user namespace
+	isNosuid             // the file is on a nosuid mount
+	isSeccomp            // there is a filter
+	isWrapped            // the process was started by another than the runtime
 	numFacts
 )
 
@@ -37,8 +37,8 @@ var sizes = [numFacts]uint8{5, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2}
 
 type facts [numFacts]uint8
 
-// places are the environments, in the order of their facts.
-var places = [...]place.Environment{place.PlainHost, place.Systemd, place.Docker, place.Podman, place.Kubernetes}
+// environments lists them in the order of their facts.
+var environments = [...]environ.Environment{environ.PlainHost, environ.Systemd, environ.Docker, environ.Podman, environ.Kubernetes}
 
 // leaf is the answers' offset in the numbers of nodes.
 const leaf = 1 << 15

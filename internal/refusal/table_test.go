@@ -37,8 +37,8 @@ func all(fn func(facts)) {
 func full(f facts) (diagnose.Facts, details) {
 	d := details{port: 987, start: "1023", uid: 65531, executable: "/bin/server", wrapper: "tini"}
 	out := diagnose.Facts{
-		Executable: d.executable, Environment: places[f[isPlace]],
-		NetworkOwner: []diagnose.Owner{diagnose.OwnerUnknown, diagnose.OwnerSelf, diagnose.OwnerForeign}[f[isOwner]],
+		Executable: d.executable, Environment: environments[f[isEnvironment]],
+		NetworkOwner: []diagnose.NetworkOwner{diagnose.OwnerUnknown, diagnose.OwnerSelf, diagnose.OwnerForeign}[f[isOwner]],
 		NoNewPrivs:   f[isNoNewPrivs] == 1, NoRoot: f[isNoRoot] == 1, FileForeign: f[isForeign] == 1, Nosuid: f[isNosuid] == 1,
 		Seccomp: 2 * int(f[isSeccomp]),
 	}

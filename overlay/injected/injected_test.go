@@ -230,7 +230,7 @@ func callRole(args []string) any {
 }
 
 func TestCall(t *testing.T) {
-	for _, way := range kerneltest.BindWays {
+	for _, way := range kerneltest.BindWays() {
 		var r report
 		kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "call", &r, way)
 		if r.Err != "" || r.Left != 0 {
@@ -278,7 +278,7 @@ func deep(depth int, way string, port int) error {
 }
 
 func TestAddressOnStack(t *testing.T) {
-	for _, way := range kerneltest.BindWays {
+	for _, way := range kerneltest.BindWays() {
 		var r report
 		kerneltest.Child{FileCaps: bindService, PortStart: 1024}.Run(t, "stack", &r, way)
 		if r.Err != "" || r.Left != 0 {

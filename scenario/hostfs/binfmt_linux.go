@@ -7,22 +7,22 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/lookup"
 )
 
-var _ scenario.Registry = Files{}
+var _ lookup.Registry = Files{}
 
 // miscDir is where the kernel shows what binfmt_misc has registered, where that
 // is mounted.
 const miscDir = "/proc/sys/fs/binfmt_misc"
 
-// Misc implements [scenario.Registry]: what counts for this machine counts for a
+// Misc implements [lookup.Registry]: what counts for this machine counts for a
 // container's root below it, too.
-func (f Files) Misc() ([]scenario.Misc, error) { return readMisc(miscDir) }
+func (f Files) Misc() ([]lookup.Misc, error) { return readMisc(miscDir) }
 
 // readMisc reads the registrations in the order in which the folder has them,
 // which is that of the kernel's list: the newest first.
-func readMisc(dir string) ([]scenario.Misc, error) {
+func readMisc(dir string) ([]lookup.Misc, error) {
 	status, err := os.ReadFile(filepath.Join(dir, "status"))
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !built():
@@ -41,7 +41,7 @@ func readMisc(dir string) ([]scenario.Misc, error) {
 	if err != nil {
 		return nil, err
 	}
-	var all []scenario.Misc
+	var all []lookup.Misc
 	for _, name := range names {
 		if name == "register" || name == "status" {
 			continue
@@ -50,7 +50,7 @@ func readMisc(dir string) ([]scenario.Misc, error) {
 		if err != nil {
 			return nil, err
 		}
-		m, err := scenario.ParseMisc(name, string(text))
+		m, err := lookup.ParseMisc(name, string(text))
 		if err != nil {
 			return nil, err
 		}

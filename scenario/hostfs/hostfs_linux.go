@@ -1,4 +1,4 @@
-// Package hostfs lets package scenario look programs up in a directory of this
+// Package hostfs lets package lookup look programs up in a directory of this
 // machine: its root, or the root file system of a container that lies below it.
 package hostfs
 
@@ -10,10 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 
-	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/internal/execfile"
 	"github.com/capwise/capwise/internal/plainfile"
-	"github.com/capwise/capwise/internal/sys"
-	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
 )
 
@@ -56,38 +54,13 @@ func (f Files) Stat(name string) (scenario.FileInfo, error) {
 		return scenario.FileInfo{}, err
 	}
 	owner := info.Sys().(*syscall.Stat_t) // what Lstat returns on Linux
-	file, err := Attributes(outside)
+	file, err := execfile.Read(outside)
 	if err != nil {
 		return scenario.FileInfo{}, err
 	}
 	bits := scenario.FileOf(info.Mode(), owner.Uid, owner.Gid, nil)
 	file.SetUID, file.SetGID, file.UID, file.GID = bits.SetUID, bits.SetGID, bits.UID, bits.GID
 	return scenario.FileInfo{Path: inside, Mode: info.Mode(), File: file}, nil
-}
-
-// Attributes reads the capabilities that a file of this machine carries, as the
-// kernel shows them to the caller, and whether its mount has nosuid. It follows
-// symbolic links. A file system without attributes has none.
-func Attributes(path string) (law.File, error) {
-	var file law.File
-	switch caps, err := filecap.Get(path); {
-	case err == nil:
-		file.Caps, file.Foreign = caps, caps.Foreign()
-	case errors.Is(err, filecap.ErrFormat):
-		file.Malformed = true
-	case errors.Is(err, syscall.EOVERFLOW):
-		// The root id has no number here, so it is not this namespace's root, and
-		// the kernel shows nothing of the attribute.
-		file.Caps.Revision, file.Foreign = filecap.V3, true
-	case !errors.Is(err, filecap.ErrNone) && !errors.Is(err, syscall.ENOTSUP):
-		return file, err
-	}
-	nosuid, err := sys.MountedNosuid(path)
-	if err != nil {
-		return file, &fs.PathError{Op: "statfs", Path: path, Err: err}
-	}
-	file.Nosuid = nosuid
-	return file, nil
 }
 
 // Head implements [scenario.Files].

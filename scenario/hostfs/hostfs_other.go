@@ -1,6 +1,6 @@
 //go:build !linux
 
-// Package hostfs lets package scenario look programs up in a directory of this
+// Package hostfs lets package lookup look programs up in a directory of this
 // machine.
 package hostfs
 

@@ -11,11 +11,11 @@ import (
 	"strings"
 
 	"github.com/capwise/capwise/cred"
-	"github.com/capwise/capwise/internal/place"
+	"github.com/capwise/capwise/internal/environ"
+	"github.com/capwise/capwise/internal/execfile"
 	"github.com/capwise/capwise/internal/sys"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
-	"github.com/capwise/capwise/scenario/hostfs"
 )
 
 // Of describes the process with the id. The error says that there is none, or
@@ -110,7 +110,7 @@ func (r *reader) program() {
 
 // file is what the executed file carries.
 func (r *reader) file() {
-	file, err := hostfs.Attributes(r.path("exe"))
+	file, err := execfile.Read(r.path("exe"))
 	switch {
 	case errors.Is(err, fs.ErrPermission):
 		r.start.Note("the capabilities of its file do not show; taken for none")
@@ -126,7 +126,7 @@ func (r *reader) file() {
 // environment is where the process runs.
 func (r *reader) environment() {
 	variables := strings.Split(r.text("environ"), "\x00")
-	signs := place.Signs{
+	signs := environ.Signs{
 		Getenv: func(name string) string {
 			for _, v := range variables {
 				if value, ok := strings.CutPrefix(v, name+"="); ok {

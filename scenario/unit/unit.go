@@ -186,7 +186,7 @@ func find(name string, search []string) (File, error) {
 
 // readFile reads a unit or a drop-in. One that is masked leads to /dev/null.
 func readFile(name string) ([]byte, error) {
-	if real, err := filepath.EvalSymlinks(name); err == nil && real == os.DevNull {
+	if resolved, err := filepath.EvalSymlinks(name); err == nil && resolved == os.DevNull {
 		return nil, nil
 	}
 	return plainfile.Read(name, limit.Unit)

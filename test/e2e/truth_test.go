@@ -148,7 +148,7 @@ func (s start) hold(t *testing.T, r *runtimeUnderTest) {
 	if did := s.make(t, r); did != said.outcome() {
 		t.Fatalf("explain says %q, %s does %q\n%s", said.outcome(), r.Name(), did, said.text)
 	}
-	if said.OK {
+	if said.Verdict == "ok" {
 		return
 	}
 	if len(said.Remedies) == 0 {
@@ -173,7 +173,7 @@ func (s start) hold(t *testing.T, r *runtimeUnderTest) {
 
 // answer is what explain says about a start.
 type answer struct {
-	OK       bool
+	Verdict  string
 	Exec     struct{ Errno, Cause string }
 	Binds    []struct{ Errno string }
 	Remedies []remedyFound
@@ -185,7 +185,7 @@ type remedyFound struct{ Change, How string }
 // outcome is the answer in the words of start.make.
 func (a answer) outcome() string {
 	switch {
-	case a.OK:
+	case a.Verdict == "ok":
 		return "ok"
 	case a.Exec.Errno != "":
 		return "exec " + a.Exec.Errno

@@ -17,7 +17,7 @@ func check(t *testing.T, cases int, seed uint64, mutants ...kernelcheck.Model) k
 	need.Root(t)
 	need.File(t, "agent/src/agent", "scripts/kernelcheck.sh -")
 	r, err := kernelcheck.Run(kernelcheck.Options{
-		Random: cases, Seed: seed, Workers: 2, Model: kernelcheck.Law, Mutants: mutants, Dir: "/tmp",
+		Random: cases, Seed: seed, Workers: 2, Model: kernelcheck.Law(), Mutants: mutants, Dir: "/tmp",
 	})
 	if err != nil {
 		t.Fatal(err)

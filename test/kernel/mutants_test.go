@@ -37,7 +37,7 @@ func TestMutants(t *testing.T) {
 
 // forgetting returns the law of a kernel that does not look at something.
 func forgetting(name string, forget func(*law.Kernel, *law.Task, *law.File)) mutant {
-	m := kernelcheck.Law
+	m := kernelcheck.Law()
 	m.Exec = func(k law.Kernel, t law.Task, f law.File) law.Outcome {
 		seen := t
 		forget(&k, &seen, &f)
@@ -105,7 +105,7 @@ func forgetful() []mutant {
 // mistaken lists mutants with another outcome of execve(2).
 func mistaken() []mutant {
 	mistake := func(name string, change func(before law.Task, o *law.Outcome)) mutant {
-		m := kernelcheck.Law
+		m := kernelcheck.Law()
 		m.Exec = func(k law.Kernel, t law.Task, f law.File) law.Outcome {
 			o := law.Exec(k, t, f)
 			change(t, &o)
@@ -135,23 +135,23 @@ func mistaken() []mutant {
 // others lists mutants of the other system calls.
 func others() []mutant {
 	withBind := func(bind func(law.Task, law.Network, int) law.Binding) kernelcheck.Model {
-		m := kernelcheck.Law
+		m := kernelcheck.Law()
 		m.Bind = bind
 		return m
 	}
 	withSetUIDs := func(mistake func(*law.Task)) kernelcheck.Model {
-		m := kernelcheck.Law
-		m.SetUIDs = func(t law.Task, real, effective, saved uint32) (law.Task, law.Rules) {
+		m := kernelcheck.Law()
+		m.SetUIDs = func(t law.Task, ruid, euid, suid uint32) (law.Task, law.Rules) {
 			before := t.Securebits
 			mistake(&t)
-			t, rules := t.SetUIDs(real, effective, saved)
+			t, rules := t.SetUIDs(ruid, euid, suid)
 			t.Securebits = before
 			return t, rules
 		}
 		return m
 	}
 	withAmbient := func(mistake func(*law.Task)) kernelcheck.Model {
-		m := kernelcheck.Law
+		m := kernelcheck.Law()
 		m.MakeAmbient = func(t law.Task, s capset.Set) law.Task {
 			seen := t
 			mistake(&seen)
@@ -162,7 +162,7 @@ func others() []mutant {
 		return m
 	}
 	withEnter := func(mistake func(before law.Task, after *law.Task)) kernelcheck.Model {
-		m := kernelcheck.Law
+		m := kernelcheck.Law()
 		m.EnterUserns = func(t law.Task, uid, gid uint32, known capset.Set) law.Task {
 			after := t.EnterUserNamespace(uid, gid, known)
 			mistake(t, &after)

@@ -13,15 +13,17 @@ import (
 type Model struct {
 	Exec        func(law.Kernel, law.Task, law.File) law.Outcome
 	Bind        func(law.Task, law.Network, int) law.Binding
-	SetUIDs     func(t law.Task, real, effective, saved uint32) (law.Task, law.Rules)
+	SetUIDs     func(t law.Task, ruid, euid, suid uint32) (law.Task, law.Rules)
 	MakeAmbient func(law.Task, capset.Set) law.Task
 	EnterUserns func(t law.Task, uid, gid uint32, known capset.Set) law.Task
 }
 
-// Law is the package law.
-var Law = Model{
-	Exec: law.Exec, Bind: law.Bind, SetUIDs: law.Task.SetUIDs,
-	MakeAmbient: law.Task.MakeAmbient, EnterUserns: law.Task.EnterUserNamespace,
+// Law returns the package law.
+func Law() Model {
+	return Model{
+		Exec: law.Exec, Bind: law.Bind, SetUIDs: law.Task.SetUIDs,
+		MakeAmbient: law.Task.MakeAmbient, EnterUserns: law.Task.EnterUserNamespace,
+	}
 }
 
 // start is a legal starting point, as the kernel reported it.

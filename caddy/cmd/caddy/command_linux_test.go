@@ -47,7 +47,7 @@ func TestCommandAnswers(t *testing.T) {
 			if js.code != tc.code || decodeReceipt(t, js.stdout).OK != (tc.code == 0) {
 				t.Errorf("--format json: exit code %d, want %d; stdout:\n%s", js.code, tc.code, js.stdout)
 			}
-			if strings.Count(out.stdout, "FAIL") != strings.Count(js.stdout, `"outcome": "fail"`) {
+			if strings.Count(out.stdout, "FAIL") != strings.Count(js.stdout, `"needs": "fail"`) {
 				t.Errorf("the formats differ:\n%s\n%s", out.stdout, js.stdout)
 			}
 		})

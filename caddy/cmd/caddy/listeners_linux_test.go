@@ -23,7 +23,7 @@ type receipt struct {
 type listenerAnswer struct {
 	Listener string `json:"listener"`
 	User     string `json:"user"`
-	Outcome  string `json:"outcome"`
+	Needs    string `json:"needs"`
 	Cause    string `json:"cause"`
 	Remedy   string `json:"remedy"`
 }

@@ -51,7 +51,7 @@ func TestRefusedReload(t *testing.T) {
 	}
 
 	r := decodeReceipt(t, n.request(t, "GET", adminURL+"/capabilities", "").body)
-	if want := []listenerAnswer{{Listener: "tcp/:8080", User: "http.servers.srv0", Outcome: "free"}}; !r.OK || !cmp.Equal(r.Listeners, want) {
+	if want := []listenerAnswer{{Listener: "tcp/:8080", User: "http.servers.srv0", Needs: "free"}}; !r.OK || !cmp.Equal(r.Listeners, want) {
 		t.Errorf("/capabilities is not about what runs: %+v", r)
 	}
 	if got := n.request(t, "POST", adminURL+"/load", "http://:8081 {\n\trespond new\n}\n", "Content-Type: text/caddyfile"); got.status != http.StatusOK {

@@ -128,7 +128,7 @@ func (g *guard) places(dir, text string) []string {
 // variablesIn looks at a file of variables. Their values are put into the answer, so
 // that they have to be the project's own.
 func (g *guard) variablesIn(path string) error {
-	real, err := filepath.EvalSymlinks(path)
+	resolved, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil //nolint:nilerr // it is not there
 	}
@@ -136,21 +136,21 @@ func (g *guard) variablesIn(path string) error {
 	if err != nil {
 		return err
 	}
-	inside, err := relative(project, real)
+	inside, err := relative(project, resolved)
 	if err != nil {
 		return err
 	}
-	if !inside && real != "/dev/null" {
+	if !inside && resolved != "/dev/null" {
 		return fmt.Errorf("%s: variables are read from files of the project alone, in %s; --env NAME=VALUE gives one", path, g.project)
 	}
-	if real == "/dev/null" {
+	if resolved == "/dev/null" {
 		return nil
 	}
-	info, err := plainfile.Stat(real)
+	info, err := plainfile.Stat(resolved)
 	if err != nil || info.IsDir() {
 		return err
 	}
-	_, err = plainfile.Read(real, limit.Compose)
+	_, err = plainfile.Read(resolved, limit.Compose)
 	return err
 }
 

@@ -1,5 +1,5 @@
-// Package findings writes what capwise scan has found: as a table, as JSON and
-// as SARIF.
+// Package findings writes what capwise scan has found: as a table, as JSON, which
+// docs/schema/scan.schema.json describes, and as SARIF.
 package findings
 
 import (
@@ -15,24 +15,33 @@ import (
 	"github.com/capwise/capwise/scan"
 )
 
+// schemaVersion is that of the JSON. It changes with a change that breaks a reader.
+const schemaVersion = 1
+
 // Report is what a scan has found. Its lists are not nil, for JSON.
 type Report struct {
-	Findings []scan.Finding `json:"findings"`
+	SchemaVersion int            `json:"schemaVersion"`
+	Findings      []scan.Finding `json:"findings"`
 	// Errors is what could not be read, one line each.
 	Errors []string `json:"errors"`
+}
+
+// New returns a report of nothing.
+func New() Report {
+	return Report{SchemaVersion: schemaVersion, Findings: []scan.Finding{}, Errors: []string{}}
 }
 
 // Sort puts the findings in an order that does not depend on how they were found.
 func (r *Report) Sort() {
 	slices.SortFunc(r.Findings, func(a, b scan.Finding) int {
-		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Verdict, b.Verdict))
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Class, b.Class))
 	})
 	slices.Sort(r.Errors)
 }
 
-// Has reports whether a finding has one of the verdicts.
-func (r *Report) Has(verdicts []scan.Verdict) bool {
-	return slices.ContainsFunc(r.Findings, func(f scan.Finding) bool { return slices.Contains(verdicts, f.Verdict) })
+// Has reports whether a finding is of one of the classes.
+func (r *Report) Has(classes []scan.Class) bool {
+	return slices.ContainsFunc(r.Findings, func(f scan.Finding) bool { return slices.Contains(classes, f.Class) })
 }
 
 // WriteTable writes the report for people.
@@ -54,10 +63,10 @@ func (r *Report) WriteTable(w io.Writer) error {
 			evidence += "; " + f.Warning
 		}
 		caps := cmp.Or(f.Capabilities, "none")
-		if f.Capabilities == "" && (f.Verdict == scan.Foreign || f.Verdict == scan.Malformed) {
+		if f.Capabilities == "" && (f.Class == scan.Foreign || f.Class == scan.Malformed) {
 			caps = "?" // some that can't be read
 		}
-		t.Row(string(f.Verdict), where, caps, printable.Line(evidence))
+		t.Row(string(f.Class), where, caps, printable.Line(evidence))
 	}
 	for line := range strings.Lines(printable.Styled(t.String()) + "\n") {
 		if _, err := lipgloss.Fprintln(printable.Raw(w), strings.TrimRight(line, " \n")); err != nil {

@@ -15,10 +15,10 @@ import (
 	"github.com/capwise/capwise/scan"
 )
 
-// rules is the verdicts that are worth an alert, with GitHub's severity of each
-// and what the rule says. The ids are stable: "capwise/" and the verdict.
+// rules is the classes that are worth an alert, with GitHub's severity of each
+// and what the rule says. The ids are stable: "capwise/" and the class.
 var rules = []struct {
-	verdict     scan.Verdict
+	class       scan.Class
 	level, says string
 }{
 	{scan.Dumb, "error", "A program that cannot raise its capability does not start where it is dropped"},
@@ -36,13 +36,13 @@ const homepage = "https://github.com/capwise/capwise"
 func (r *Report) WriteSARIF(w io.Writer) error {
 	out := report.NewV210Report()
 	run := sarif.NewRunWithInformationURI("capwise", homepage)
-	levels := map[scan.Verdict]string{}
+	levels := map[scan.Class]string{}
 	for _, rule := range rules {
-		levels[rule.verdict] = rule.level
-		run.AddRule("capwise/" + string(rule.verdict)).WithDescription(rule.says).WithHelpURI(homepage + "/blob/main/docs/scan.md#" + string(rule.verdict))
+		levels[rule.class] = rule.level
+		run.AddRule("capwise/" + string(rule.class)).WithDescription(rule.says).WithHelpURI(homepage + "/blob/main/docs/scan.md#" + string(rule.class))
 	}
 	for _, f := range r.Findings {
-		level, alert := levels[f.Verdict]
+		level, alert := levels[f.Class]
 		if !alert {
 			continue
 		}
@@ -51,7 +51,7 @@ func (r *Report) WriteSARIF(w io.Writer) error {
 			text = f.Target + ": " + f.Path + ": " + f.Evidence
 		}
 		location := sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewSimpleArtifactLocation(uriOf(f.Path))).WithRegion(sarif.NewSimpleRegion(1, 1))
-		run.CreateResultForRule("capwise/" + string(f.Verdict)).WithLevel(level).WithMessage(sarif.NewTextMessage(text)).
+		run.CreateResultForRule("capwise/" + string(f.Class)).WithLevel(level).WithMessage(sarif.NewTextMessage(text)).
 			AddLocation(sarif.NewLocationWithPhysicalLocation(location)).
 			WithPartialFingerprints(map[string]string{"capwise/v1": fingerprint(f)})
 	}
@@ -67,6 +67,6 @@ func uriOf(file string) string {
 // fingerprint stays the same for as long as the same file has the same fault,
 // whatever the image is called.
 func fingerprint(f scan.Finding) string {
-	sum := sha256.Sum256([]byte(f.Path + "\x00" + f.Capabilities + "\x00" + string(f.Verdict)))
+	sum := sha256.Sum256([]byte(f.Path + "\x00" + f.Capabilities + "\x00" + string(f.Class)))
 	return hex.EncodeToString(sum[:16])
 }

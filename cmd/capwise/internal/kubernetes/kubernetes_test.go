@@ -141,7 +141,10 @@ func TestInheritance(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	const sysctl = `securityContext: {sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: "0"}]},`
-	for _, tc := range []struct{ spec, context, cause string }{
+	for _, tc := range []struct {
+		spec, context string
+		cause         scenario.Cause
+	}{
 		{"", "", ""},
 		{"", "runAsNonRoot: true, runAsUser: 0", scenario.CauseRunAsNonRoot},
 		{"securityContext: {runAsNonRoot: true, runAsUser: 0},", "", scenario.CauseRunAsNonRoot},
@@ -156,7 +159,7 @@ func TestRefusals(t *testing.T) {
 		{"hostNetwork: true, " + sysctl, "", "sysctl-host-network"},
 	} {
 		c := parse(t, pod(tc.spec, tc.context)).Containers[0]
-		got := ""
+		var got scenario.Cause
 		if c.Refused != nil {
 			got = c.Refused.Cause
 		}

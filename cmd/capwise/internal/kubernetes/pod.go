@@ -140,7 +140,7 @@ func isolation(s *scenario.Start, spec *corev1.PodSpec) error {
 }
 
 // refuse keeps the first reason.
-func refuse(s *scenario.Start, cause, reason string) {
+func refuse(s *scenario.Start, cause scenario.Cause, reason string) {
 	if s.Refused == nil {
 		s.Refused = &scenario.Refusal{Cause: cause, Reason: reason}
 	}

@@ -14,7 +14,7 @@ import (
 var bin embed.FS
 
 // Archs lists the architectures, in Go's names. ARM is version 7.
-var Archs = []string{"amd64", "arm", "arm64", "ppc64le", "riscv64", "s390x"}
+func Archs() []string { return []string{"amd64", "arm", "arm64", "ppc64le", "riscv64", "s390x"} }
 
 // Program returns the launcher for an architecture, in Go's name for it. It has
 // no Config yet: launch.Stamp puts one in.

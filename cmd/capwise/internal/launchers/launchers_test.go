@@ -13,7 +13,7 @@ import (
 func TestProgram(t *testing.T) {
 	need.File(t, "bin/amd64.gz", "scripts/launchers.sh")
 	want := launch.Config{Target: "/usr/bin/server.capwise"}
-	for _, arch := range launchers.Archs {
+	for _, arch := range launchers.Archs() {
 		program, err := launchers.Program(arch)
 		if err != nil {
 			t.Error(err)

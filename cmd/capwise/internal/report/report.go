@@ -1,5 +1,5 @@
-// Package report is what the commands explain and doctor say: the judgement of
-// program starts as JSON, which schema.json describes, and as text.
+// Package report is what the commands explain and doctor say: judgements of program
+// starts as JSON, which docs/schema/explain.schema.json describes, and as text.
 package report
 
 import (
@@ -12,10 +12,23 @@ import (
 	"github.com/capwise/capwise/scenario"
 )
 
+// schemaVersion is that of the JSON. It changes with a change that breaks a reader.
+const schemaVersion = 1
+
 // Report is the answer for one source.
 type Report struct {
-	Starts []Start `json:"starts"`
+	SchemaVersion int     `json:"schemaVersion"`
+	Starts        []Start `json:"starts"`
 }
+
+// Of returns the report of the answers for one source.
+func Of(starts ...Start) *Report { return &Report{schemaVersion, append([]Start{}, starts...)} }
+
+// The verdicts on a start.
+const (
+	works = "ok" // it starts, and may bind every address
+	fails = "fail"
+)
 
 // Start is the answer for one program start.
 type Start struct {
@@ -24,7 +37,8 @@ type Start struct {
 	Source string `json:"source"`
 	File   string `json:"file,omitempty"`
 	Line   int    `json:"line,omitempty"`
-	OK     bool   `json:"ok"`
+	// Verdict is ok or fail.
+	Verdict string `json:"verdict"`
 	// Assumed says that the program's file is not known, and the answer that for
 	// a file without capabilities.
 	Assumed bool `json:"assumed,omitempty"`
@@ -41,8 +55,8 @@ type Start struct {
 	// Tried is what --try found.
 	Tried *Tried `json:"tried,omitempty"`
 
-	verdict string // the program and what starts it, for the text
-	starts  string // "starts", or "runs"
+	title  string // the program and what starts it, for the text
+	starts string // "starts", or "runs"
 }
 
 // Answer is the answer for one system call.
@@ -104,10 +118,10 @@ type SideEffects struct {
 
 // Remedy is a change that makes the start work.
 type Remedy struct {
-	Change    string `json:"change"`
-	How       string `json:"how"`
-	Verified  bool   `json:"verified"`
-	Privilege string `json:"privilege"`
+	Change string `json:"change"`
+	How    string `json:"how"`
+	// Gives is what the change gives, and to whom.
+	Gives string `json:"gives"`
 	// Withheld is why the policy forbids it.
 	Withheld string `json:"withheld,omitempty"`
 }
@@ -130,26 +144,29 @@ type Tried struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// New returns the answer for a start.
-func New(k law.Kernel, s *scenario.Start, policy diagnose.Policy) Start {
-	j := diagnose.Judge(k, s)
+// New returns the answer for a start: what was judged of it, and what would make it
+// work.
+func New(s *scenario.Start, j *diagnose.Judgement, remedies []diagnose.Remedy) Start {
 	out := Start{
-		Name: s.Name, Source: string(s.Syntax), File: s.Where.File, Line: s.Where.Line, OK: j.OK(),
-		Exec: answer(j.Exec), Binds: []Bind{}, Remedies: []Remedy{}, Trace: trace(s, &j), Notes: s.Notes,
-		Assumed: s.Program.Unknown, verdict: describe(s), starts: "starts",
+		Name: s.Name, Source: string(s.Syntax), File: s.Where.File, Line: s.Where.Line, Verdict: fails,
+		Exec: answer(j.Exec), Binds: []Bind{}, Remedies: []Remedy{}, Trace: trace(s, j), Notes: s.Notes,
+		Assumed: s.Program.Unknown, title: describe(s), starts: "starts",
+	}
+	if j.OK() {
+		out.Verdict = works
 	}
 	if s.Running != nil {
 		out.starts = "runs"
 	}
 	for i, b := range j.Binds {
 		l := j.Listens[i]
-		out.Binds = append(out.Binds, Bind{l.Network, l.Address, portsOf(l), answer(b), string(b.Outcome), l.From, l.String()})
+		out.Binds = append(out.Binds, Bind{l.Network, l.Address, portsOf(l), answer(b), string(b.Needs), l.From, l.String()})
 	}
 	if j.Exec.OK() {
-		out.Credentials, out.SideEffects = credentials(s, &j)
+		out.Credentials, out.SideEffects = credentials(s, j)
 	}
-	for _, r := range diagnose.Remedies(k, s, &j, policy) {
-		remedy := Remedy{r.Change(), r.How, r.Verified, r.Privilege(), r.Withheld}
+	for _, r := range remedies {
+		remedy := Remedy{r.Change(), r.How, r.Gives(), r.Withheld}
 		if r.Withheld != "" {
 			out.Withheld = append(out.Withheld, remedy)
 		} else {
@@ -212,7 +229,7 @@ func describe(s *scenario.Start) string {
 // OK reports whether every start works.
 func (r *Report) OK() bool {
 	for i := range r.Starts {
-		if !r.Starts[i].OK {
+		if r.Starts[i].Verdict != works {
 			return false
 		}
 	}

@@ -35,7 +35,7 @@ func (r *Report) WriteText(w io.Writer, trace bool) error {
 }
 
 func (s *Start) text(b *strings.Builder, trace bool) {
-	fmt.Fprintf(b, "%s  %s\n", mark(s.OK), s.verdict)
+	fmt.Fprintf(b, "%s  %s\n", mark(s.Verdict), s.title)
 	if !s.Exec.OK {
 		s.Exec.text(b, "does not start")
 	} else if c := s.Credentials; c != nil {
@@ -46,7 +46,7 @@ func (s *Start) text(b *strings.Builder, trace bool) {
 			bind.text(b, printable.Name(bind.what))
 			continue
 		}
-		fmt.Fprintf(b, "      %s: %s\n", printable.Name(bind.what), needs[diagnose.Outcome(bind.Needs)])
+		fmt.Fprintf(b, "      %s: %s\n", printable.Name(bind.what), needs[diagnose.Needs(bind.Needs)])
 	}
 	s.remedies(b)
 	s.tried(b)
@@ -62,14 +62,14 @@ func (s *Start) text(b *strings.Builder, trace bool) {
 }
 
 // needs words what a bind that works needs.
-var needs = map[diagnose.Outcome]string{
+var needs = map[diagnose.Needs]string{
 	diagnose.Free:  "needs no capability",
 	diagnose.Held:  "CAP_NET_BIND_SERVICE is effective",
 	diagnose.Raise: "the program raises CAP_NET_BIND_SERVICE, which is permitted",
 }
 
-func mark(ok bool) string {
-	if ok {
+func mark(verdict string) string {
+	if verdict == works {
 		return good.Render("OK  ")
 	}
 	return bad.Render("FAIL")
@@ -84,7 +84,7 @@ func (a Answer) text(b *strings.Builder, what string) {
 }
 
 func (s *Start) remedies(b *strings.Builder) {
-	if s.OK {
+	if s.Verdict == works {
 		return
 	}
 	if len(s.Remedies) > 0 {
@@ -93,7 +93,7 @@ func (s *Start) remedies(b *strings.Builder) {
 		b.WriteString("      no remedy found\n")
 	}
 	for i, r := range s.Remedies {
-		fmt.Fprintf(b, "        %d. %s\n           %s\n", i+1, printable.Line(r.How), dim.Render("gives: "+r.Privilege))
+		fmt.Fprintf(b, "        %d. %s\n           %s\n", i+1, printable.Line(r.How), dim.Render("gives: "+r.Gives))
 	}
 	for _, r := range s.Withheld {
 		fmt.Fprintf(b, "        -  %s\n           %s\n", printable.Line(r.How), dim.Render("not offered: "+printable.Line(r.Withheld)))

@@ -16,6 +16,7 @@ import (
 	"github.com/capwise/capwise/internal/scratch"
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/hostfs"
+	"github.com/capwise/capwise/scenario/lookup"
 	"github.com/capwise/capwise/scenario/oci"
 	"github.com/capwise/capwise/scenario/unit"
 )
@@ -170,7 +171,7 @@ func (o Options) bundle(data []byte, path, name string) ([]Found, error) {
 		s.Request.Image = "the bundle" // and not the files of this machine
 		err = o.Resolve(&s)
 	default:
-		scenario.Resolve(&s, hostfs.New(root), scenario.ImageConfig{}, o.Given)
+		lookup.Resolve(&s, hostfs.New(root), scenario.ImageConfig{}, o.Given)
 	}
 	return []Found{{Start: &s}}, err
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/engine"
 	"github.com/capwise/capwise/scenario/hostfs"
+	"github.com/capwise/capwise/scenario/lookup"
 	"github.com/capwise/capwise/scenario/process"
 	"github.com/capwise/capwise/scenario/unit"
 )
@@ -26,7 +27,7 @@ type Options struct {
 	Image string
 	// Version is the runtime's, such as "24.0.6" or "cri-o:1.30".
 	Version string
-	Given   scenario.Given
+	Given   lookup.Given
 	// Policy is the platform's, or nil.
 	Policy *policy.Policy
 	// Profiles is those of compose files whose services count, too.
@@ -93,7 +94,7 @@ func (o Options) Process(pid int) (Found, error) {
 	if err != nil {
 		return Found{}, err
 	}
-	scenario.Resolve(&s, nil, scenario.ImageConfig{}, o.Given)
+	lookup.Resolve(&s, nil, scenario.ImageConfig{}, o.Given)
 	return Found{Start: &s}, nil
 }
 
@@ -135,7 +136,7 @@ func (o Options) resolve(s *scenario.Start, images *images) error {
 		if s.Request.Image == "" {
 			files = hostfs.New("/")
 		}
-		scenario.Resolve(s, files, scenario.ImageConfig{}, o.Given)
+		lookup.Resolve(s, files, scenario.ImageConfig{}, o.Given)
 		return nil
 	}
 	img, err := images.open(reference)
@@ -144,13 +145,13 @@ func (o Options) resolve(s *scenario.Start, images *images) error {
 			return err
 		}
 		s.Note(err.Error())
-		scenario.Resolve(s, nil, scenario.ImageConfig{}, o.Given)
+		lookup.Resolve(s, nil, scenario.ImageConfig{}, o.Given)
 		return nil
 	}
 	if o.Image == "" {
 		images.askVersion(s)
 	}
-	scenario.Resolve(s, img, img.Config, o.Given)
+	lookup.Resolve(s, img, img.Config, o.Given)
 	return nil
 }
 
@@ -216,7 +217,7 @@ func (o Options) systemdVersion() (string, error) {
 }
 
 func known(name scenario.RuntimeName) bool {
-	for _, b := range scenario.Behaviours {
+	for _, b := range scenario.Behaviours() {
 		if b.Runtime == name {
 			return true
 		}

@@ -109,7 +109,7 @@ func specOf(s *scenario.Start) (Spec, error) {
 		spec.Nosuid = spec.Nosuid || step.File.Nosuid
 		spec.Chain = append(spec.Chain, f)
 	}
-	for _, l := range s.Parts() {
+	for _, l := range s.Parts(n.PortStart) {
 		spec.Listens = append(spec.Listens, Listen{l.Network, fmt.Sprintf(":%d", l.Port)})
 	}
 	return spec, nil

@@ -46,7 +46,7 @@ type settings struct {
 const sampleSize = 30000
 
 func parse(args []string) (settings, error) {
-	s := settings{options: kernelcheck.Options{Model: kernelcheck.Law, Dir: "/tmp"}}
+	s := settings{options: kernelcheck.Options{Model: kernelcheck.Law(), Dir: "/tmp"}}
 	o := &s.options
 	flags := flag.NewFlagSet("capwise-kernelcheck", flag.ContinueOnError)
 	flags.StringVar(&s.mode, "mode", "sample", "sample: some cases of each part, in seconds; full: every case; random: -count cases by -seed")

@@ -1,9 +1,10 @@
-package scenario_test
+package lookup_test
 
 import (
 	"testing"
 
 	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/lookup"
 )
 
 // FuzzResolve holds that whatever an image's users, groups, scripts and
@@ -15,7 +16,7 @@ func FuzzResolve(f *testing.F) {
 	f.Fuzz(func(t *testing.T, passwd, group, script, user, exposed, command string) {
 		image := files{"/bin/sh": "\x7fELF", "/bin/env": "\x7fELF", "+ep /entry": script, "- /etc/passwd": passwd, "- /etc/group": group}
 		s := scenario.Start{Request: scenario.Request{Args: fields(command)}}
-		scenario.Resolve(&s, image, scenario.ImageConfig{User: user, Exposed: []string{exposed}}, scenario.Given{})
+		lookup.Resolve(&s, image, scenario.ImageConfig{User: user, Exposed: []string{exposed}}, lookup.Given{})
 		if s.Refused == nil && len(s.Program.Chain) == 0 {
 			t.Errorf("neither a program nor why not: %+v", s)
 		}

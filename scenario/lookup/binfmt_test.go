@@ -1,4 +1,4 @@
-package scenario_test
+package lookup_test
 
 import (
 	"errors"
@@ -8,20 +8,21 @@ import (
 	"testing"
 
 	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/lookup"
 )
 
 // registry is files of a machine whose kernel has registrations.
 type registry struct {
 	files
-	all []scenario.Misc
+	all []lookup.Misc
 	err error
 }
 
-func (r registry) Misc() ([]scenario.Misc, error) { return r.all, r.err }
+func (r registry) Misc() ([]lookup.Misc, error) { return r.all, r.err }
 
-func misc(t *testing.T, name, text string) scenario.Misc {
+func misc(t *testing.T, name, text string) lookup.Misc {
 	t.Helper()
-	m, err := scenario.ParseMisc(name, text)
+	m, err := lookup.ParseMisc(name, text)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +59,7 @@ func TestMisc(t *testing.T) {
 		{"enabled\ninterpreter /bin/sh\nflags: \n" + magic, "/elf", "/elf", ""},
 	} {
 		s := scenario.Start{Request: scenario.Request{Args: []string{tc.program}}}
-		scenario.Resolve(&s, registry{machine, []scenario.Misc{misc(t, "test", tc.text)}, nil}, scenario.ImageConfig{}, scenario.Given{})
+		lookup.Resolve(&s, registry{machine, []lookup.Misc{misc(t, "test", tc.text)}, nil}, scenario.ImageConfig{}, lookup.Given{})
 		if got := describe(&s); got != tc.want || !strings.Contains(fmt.Sprint(s.Notes), tc.note) {
 			t.Errorf("%q, %s: got %s, %q, want %s, %q", tc.text, tc.program, got, s.Notes, tc.want, tc.note)
 		}
@@ -73,13 +74,13 @@ func TestMiscNotKnown(t *testing.T) {
 	for program, noted := range map[string]bool{"/x": true, "/foreign": true, "/big": true, "/bin/sh": false, "/y": false, "/empty": false} {
 		for what, f := range map[string]scenario.Files{"image": machine, "unreadable": registry{machine, nil, errors.New("x")}} {
 			s := scenario.Start{Request: scenario.Request{Args: []string{program}}}
-			scenario.Resolve(&s, f, scenario.ImageConfig{}, scenario.Given{})
+			lookup.Resolve(&s, f, scenario.ImageConfig{}, lookup.Given{})
 			if got := strings.Contains(fmt.Sprint(s.Notes), "binfmt_misc"); got != noted {
 				t.Errorf("%s: %s: got the notes %q", what, program, s.Notes)
 			}
 		}
 		s := scenario.Start{Request: scenario.Request{Args: []string{program}}}
-		scenario.Resolve(&s, registry{files: machine}, scenario.ImageConfig{}, scenario.Given{})
+		lookup.Resolve(&s, registry{files: machine}, scenario.ImageConfig{}, lookup.Given{})
 		if strings.Contains(fmt.Sprint(s.Notes), "binfmt_misc") {
 			t.Errorf("%s: nothing is registered: got the notes %q", program, s.Notes)
 		}
@@ -100,7 +101,7 @@ func TestNative(t *testing.T) {
 		header(2, 0x3e, 0): false, header(1, 0, 0x3e): false, header(1, 0xb7, 0): false, // arm64
 	} {
 		s := scenario.Start{Request: scenario.Request{Args: []string{"/x"}}}
-		scenario.Resolve(&s, files{"+ep /x": head}, scenario.ImageConfig{}, scenario.Given{})
+		lookup.Resolve(&s, files{"+ep /x": head}, scenario.ImageConfig{}, lookup.Given{})
 		if noted := strings.Contains(fmt.Sprint(s.Notes), "binfmt_misc"); noted == native {
 			t.Errorf("%q: got the notes %q", head, s.Notes)
 		}
@@ -117,7 +118,7 @@ func TestParseMiscErrors(t *testing.T) {
 		"interpreter /x\noffset 0\nmagic 5\n":             "odd length",
 		"interpreter /x\noffset 0\nmagic 58\nmask z\n":    "invalid byte",
 	} {
-		if _, err := scenario.ParseMisc("m", text); err == nil || !strings.Contains(err.Error(), "binfmt_misc: m: ") || !strings.Contains(err.Error(), want) {
+		if _, err := lookup.ParseMisc("m", text); err == nil || !strings.Contains(err.Error(), "binfmt_misc: m: ") || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, want %q", text, err, want)
 		}
 	}
@@ -128,13 +129,13 @@ func FuzzMisc(f *testing.F) {
 	f.Add("enabled\ninterpreter /bin/run\nflags: OC\noffset 0\nmagic 5858\nmask ff0f\n", "XXprogram")
 	f.Add("enabled\ninterpreter /bin/run\nflags: \nextension .jar\n", "PK")
 	f.Fuzz(func(t *testing.T, text, head string) {
-		m, err := scenario.ParseMisc("fuzz", text)
+		m, err := lookup.ParseMisc("fuzz", text)
 		if err != nil {
 			return
 		}
 		machine := files{"/bin/run": "\x7fELF", "+ep /x.jar": head}
 		s := scenario.Start{Request: scenario.Request{Args: []string{"/x.jar"}}}
-		scenario.Resolve(&s, registry{machine, []scenario.Misc{m}, nil}, scenario.ImageConfig{}, scenario.Given{})
+		lookup.Resolve(&s, registry{machine, []lookup.Misc{m}, nil}, scenario.ImageConfig{}, lookup.Given{})
 		if s.Refused == nil && len(s.Program.Chain) == 0 {
 			t.Errorf("%q, %q: neither a program nor why not", text, head)
 		}

@@ -1,4 +1,8 @@
-package scenario
+// Package lookup looks up what a program start asks for by name: whom it runs as,
+// in /etc/passwd, and what it executes, in the search path. It follows what
+// executes another program (scripts, binfmt_misc, tini, sh -c and the like) to the
+// one that listens.
+package lookup
 
 import (
 	"errors"
@@ -9,32 +13,24 @@ import (
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/scenario"
 )
-
-// ImageConfig is what an image says about the program it is for.
-type ImageConfig struct {
-	User            string
-	Entrypoint, Cmd []string
-	Path            string // PATH of its environment
-	WorkDir         string
-	Exposed         []string // such as "80/tcp"
-}
 
 // Given is what the reader says, and thereby overrides what is found.
 type Given struct {
 	// FileCaps is the capabilities of the program's file, nil if not said.
 	FileCaps *filecap.Caps
 	// Listens replaces the addresses found, if there are any.
-	Listens []Listen
+	Listens []scenario.Listen
 	// Awareness is "" if not said.
-	Awareness Awareness
+	Awareness scenario.Awareness
 }
 
 // Resolve looks up what s asks for by name: the user, the program with all that
 // is executed before it, and the ports. files is nil where there is no file
 // system to look in. What cannot be found, and would keep the runtime from
 // starting the program, becomes s.Refused; what can only be guessed, a note.
-func Resolve(s *Start, files Files, image ImageConfig, given Given) {
+func Resolve(s *scenario.Start, files scenario.Files, image scenario.ImageConfig, given Given) {
 	if s.Request.WorkDir != "" {
 		image.WorkDir = s.Request.WorkDir
 	}
@@ -49,16 +45,16 @@ func Resolve(s *Start, files Files, image ImageConfig, given Given) {
 }
 
 type resolver struct {
-	start *Start
-	files Files
+	start *scenario.Start
+	files scenario.Files
 	users accounts
-	image ImageConfig
+	image scenario.ImageConfig
 	given Given
 }
 
-func (r *resolver) refuse(cause, format string, args ...any) {
+func (r *resolver) refuse(cause scenario.Cause, format string, args ...any) {
 	if r.start.Refused == nil {
-		r.start.Refused = &Refusal{Cause: cause, Reason: fmt.Sprintf(format, args...)}
+		r.start.Refused = &scenario.Refusal{Cause: cause, Reason: fmt.Sprintf(format, args...)}
 	}
 }
 
@@ -77,14 +73,14 @@ func (r *resolver) user() {
 	if user != "" {
 		a, err := r.lookUp(user)
 		if err != nil {
-			r.refuse(CauseUnknownUser, "%v", err)
+			r.refuse(scenario.CauseUnknownUser, "%v", err)
 		}
 		s.Settings.UID, s.Settings.GID = a.uid, a.gid
 	}
 	if hasGroup {
 		gid, err := r.users.groupID(group)
 		if err != nil && r.files != nil {
-			r.refuse(CauseUnknownUser, "%v", err)
+			r.refuse(scenario.CauseUnknownUser, "%v", err)
 		}
 		s.Settings.GID = gid
 	}
@@ -94,7 +90,7 @@ func (r *resolver) user() {
 		}
 	}
 	if s.Request.NonRoot && s.Settings.UID == 0 {
-		r.refuse(CauseRunAsNonRoot, "runAsNonRoot is set, and the program would run as root")
+		r.refuse(scenario.CauseRunAsNonRoot, "runAsNonRoot is set, and the program would run as root")
 	}
 }
 
@@ -102,7 +98,7 @@ func (r *resolver) user() {
 // than root, since it does not look it up.
 func (r *resolver) refuseName(user string) {
 	if _, err := strconv.ParseUint(user, 10, 32); r.start.Request.NonRoot && user != "" && err != nil {
-		r.refuse(CauseRunAsNonRoot, "runAsNonRoot is set, and the image has the user %s by name, which kubelet does not look up", user)
+		r.refuse(scenario.CauseRunAsNonRoot, "runAsNonRoot is set, and the image has the user %s by name, which kubelet does not look up", user)
 	}
 }
 
@@ -141,7 +137,7 @@ func (r *resolver) program() {
 	if r.files != nil && len(s.Program.Args) > 0 {
 		w := walk{resolver: r, search: r.search()}
 		if s.Request.Init {
-			s.Program.Chain = append(s.Program.Chain, Step{Path: "/sbin/docker-init"})
+			s.Program.Chain = append(s.Program.Chain, scenario.Step{Path: "/sbin/docker-init"})
 		}
 		if err := w.execute(s.Program.Args, 0); err != nil {
 			r.refuseProgram(s.Program.Args[0], err)
@@ -165,9 +161,9 @@ func (r *resolver) search() string {
 func (r *resolver) refuseProgram(name string, err error) {
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		r.refuse(CauseNotExecutable, "%s in %s is not executable", name, r.files)
+		r.refuse(scenario.CauseNotExecutable, "%s in %s is not executable", name, r.files)
 	case errors.Is(err, errNotFound), errors.Is(err, fs.ErrNotExist):
-		r.refuse(CauseNotFound, "%s is not in %s", name, r.files)
+		r.refuse(scenario.CauseNotFound, "%s is not in %s", name, r.files)
 	default:
 		r.start.Note(fmt.Sprintf("%s in %s: %v", name, r.files, err))
 	}
@@ -183,9 +179,9 @@ func (r *resolver) unknownProgram() {
 	if len(s.Program.Args) > 0 {
 		name = s.Program.Args[0]
 	}
-	s.Program.Chain = []Step{{Path: name}}
+	s.Program.Chain = []scenario.Step{{Path: name}}
 	if s.Request.Init {
-		s.Program.Chain = []Step{{Path: "/sbin/docker-init"}, {Path: name}}
+		s.Program.Chain = []scenario.Step{{Path: "/sbin/docker-init"}, {Path: name}}
 	}
 	if r.given.FileCaps == nil {
 		s.Program.Unknown = true
@@ -210,7 +206,7 @@ func (r *resolver) listens() {
 		return
 	}
 	for _, e := range r.image.Exposed {
-		l, err := ParseExposed(e)
+		l, err := scenario.ParseExposed(e)
 		if err != nil {
 			s.Note(fmt.Sprintf("EXPOSE %q of the image: %v", e, err))
 			continue
@@ -230,8 +226,8 @@ func (r *resolver) awareness() {
 		p.Awareness = r.given.Awareness
 	case p.Awareness != "" || len(p.Chain) == 0:
 	case p.Last().File.Caps.Permitted.Has(capset.NetBindService) && !p.Last().File.Caps.Effective:
-		p.Awareness = Aware
+		p.Awareness = scenario.Aware
 	default:
-		p.Awareness = Dumb
+		p.Awareness = scenario.Dumb
 	}
 }

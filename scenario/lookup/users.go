@@ -1,9 +1,11 @@
-package scenario
+package lookup
 
 import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/capwise/capwise/scenario"
 )
 
 // account is what /etc/passwd says about a user.
@@ -15,7 +17,7 @@ type accounts struct{ passwd, group string }
 
 const accountFileSize = 1 << 20
 
-func readAccounts(files Files) accounts {
+func readAccounts(files scenario.Files) accounts {
 	read := func(path string) string {
 		text, err := files.Head(path, accountFileSize)
 		if err != nil {

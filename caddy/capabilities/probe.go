@@ -13,25 +13,25 @@ import (
 	"github.com/capwise/capwise/diagnose"
 )
 
-// refusal binds the listeners of which the receipt says that they fail, and
+// probe binds the listeners of which the receipt says that they fail, and
 // returns the kernel's refusal with its explanation. A bind that works after
 // all, or fails for another reason, is Caddy's affair.
-func refusal(r Receipt, listeners []listener) error {
+func probe(r Receipt, listeners []listener) error {
 	for i, answer := range r.Listeners {
-		if answer.Outcome != diagnose.Fail {
+		if answer.Needs != diagnose.Fail {
 			continue
 		}
 		var refused *capwise.BindError
-		if err := probe(listeners[i]); errors.As(err, &refused) {
+		if err := openAndClose(listeners[i]); errors.As(err, &refused) {
 			return fmt.Errorf("%s: %w", answer.User, err)
 		}
 	}
 	return nil
 }
 
-// probe opens and closes the listener as Caddy would: next to sockets of its
+// openAndClose opens and closes a listener as Caddy would: next to sockets of its
 // own on the same port.
-func probe(l listener) error {
+func openAndClose(l listener) error {
 	lc := capwise.ListenConfig{Control: reusePort}
 	address := net.JoinHostPort(l.address.Host, strconv.Itoa(l.port()))
 	var socket io.Closer

@@ -1,10 +1,12 @@
-package scenario
+package lookup
 
 import (
 	"fmt"
 	"path"
 	"regexp"
 	"strings"
+
+	"github.com/capwise/capwise/scenario"
 )
 
 // walk follows what is executed from one program to the next.
@@ -47,15 +49,15 @@ func (w *walk) execute(args []string, depth int) error {
 	return nil
 }
 
-func (w *walk) add(info FileInfo) {
+func (w *walk) add(info scenario.FileInfo) {
 	p := &w.start.Program
-	p.Chain = append(p.Chain, Step{Path: info.Path, File: info.File, UID: w.uid})
+	p.Chain = append(p.Chain, scenario.Step{Path: info.Path, File: info.File, UID: w.uid})
 	w.uid = nil
 }
 
 // registered follows a file that the kernel executes by an interpreter of
 // binfmt_misc.
-func (w *walk) registered(m *Misc, info FileInfo) error {
+func (w *walk) registered(m *Misc, info scenario.FileInfo) error {
 	if m.Credentials {
 		w.add(info)
 		w.start.Note(fmt.Sprintf("binfmt_misc (%s, flag C) has %s execute %s, whose own capabilities count", m.Name, m.Interpreter, info.Path))
@@ -63,7 +65,7 @@ func (w *walk) registered(m *Misc, info FileInfo) error {
 	}
 	by, err := w.interpreterOf(m.Interpreter)
 	if err != nil && m.Opened {
-		w.add(FileInfo{Path: m.Interpreter})
+		w.add(scenario.FileInfo{Path: m.Interpreter})
 		w.start.Note(fmt.Sprintf("binfmt_misc (%s) has %s execute %s, which was opened when it was registered: what it carries was not looked at, and taken for nothing", m.Name, m.Interpreter, info.Path))
 		return nil
 	}
@@ -97,15 +99,15 @@ const mostInterpreters = 5
 
 // interpreterOf returns the program that interprets a script, which is the last
 // where interpreters are interpreted themselves.
-func (w *walk) interpreterOf(name string) (FileInfo, error) {
+func (w *walk) interpreterOf(name string) (scenario.FileInfo, error) {
 	for range mostInterpreters {
 		found, info, err := find(w.files, name, w.search, w.image.WorkDir)
 		if err != nil {
-			return FileInfo{}, err
+			return scenario.FileInfo{}, err
 		}
 		head, err := w.files.Head(info.Path, scriptSize)
 		if err != nil {
-			return FileInfo{}, err
+			return scenario.FileInfo{}, err
 		}
 		m, words := w.misc(found, head), interpreter(head)
 		switch {
@@ -119,7 +121,7 @@ func (w *walk) interpreterOf(name string) (FileInfo, error) {
 			return info, nil
 		}
 	}
-	return FileInfo{}, fmt.Errorf("more than %d scripts interpret each other", mostInterpreters)
+	return scenario.FileInfo{}, fmt.Errorf("more than %d scripts interpret each other", mostInterpreters)
 }
 
 // execLine matches a line of a shell script that replaces the shell.

@@ -9,23 +9,23 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// TestAttendLoads loads one configuration after the other, with and without the
+// TestLogReceipts loads one configuration after the other, with and without the
 // admin endpoint, while others ask for the receipt: for the race detector, and
-// to hold that attending ends with the last configuration.
-func TestAttendLoads(t *testing.T) {
+// to hold that logging ends with the last configuration.
+func TestLogReceipts(t *testing.T) {
 	const config = `{"admin": {"listen": "127.0.0.1:0", "disabled": %t}, "logging": {"logs": {"default": {"writer": {"output": "discard"}}}},
 		"apps": {"http": {"servers": {"a": {"listen": ["127.0.0.1:0"]}}}}}`
-	attended := make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
-		defer close(attended)
-		attendLoads()
+		defer close(ended)
+		logReceipts()
 	}()
 	for i := range 6 {
 		if err := caddy.Load(fmt.Appendf(nil, config, i%2 == 0), true); err != nil {
 			t.Fatal(err)
 		}
 		if i == 0 {
-			awaitReceipt(t) // or all loads may be over before attendLoads sees one
+			awaitReceipt(t) // or all loads may be over before logReceipts sees one
 		}
 		asked := make(chan error)
 		for range 4 {
@@ -47,9 +47,9 @@ func TestAttendLoads(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case <-attended:
+	case <-ended:
 	case <-time.After(10 * time.Second):
-		t.Error("it still attends after the last configuration")
+		t.Error("it still waits after the last configuration")
 	}
 }
 

@@ -1,6 +1,6 @@
-// Package place tells where a process runs: in a container of which engine, in a
+// Package environ tells where a process runs: in a container of which engine, in a
 // service, or on a plain host.
-package place
+package environ
 
 import (
 	"github.com/capwise/capwise/scenario"

@@ -18,16 +18,16 @@ import (
 // admin module. "start" runs "run" in a child.
 var serving = []string{"run", "file-server", "reverse-proxy", "respond"}
 
-// attend sees to the receipts of the commands that serve, and to the
-// explanation of a failed start.
-func attend(root *cobra.Command) {
+// wrapCommands lets the commands that serve log receipts, and explain a failed
+// start.
+func wrapCommands(root *cobra.Command) {
 	for _, cmd := range root.Commands() {
 		if !slices.Contains(serving, cmd.Name()) || cmd.RunE == nil {
 			continue
 		}
 		run := cmd.RunE
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
-			go attendLoads()
+			go logReceipts()
 			err := run(cmd, args)
 			explainFailure(err)
 			return err
@@ -35,11 +35,11 @@ func attend(root *cobra.Command) {
 	}
 }
 
-// attendLoads logs a receipt for each configuration that runs, unless the admin
+// logReceipts logs one for each configuration that runs, unless the admin
 // module has done so. Caddy has no event for this that reaches code which is
 // not part of the configuration; but it cancels a configuration's context when
 // the next one has taken its place.
-func attendLoads() {
+func logReceipts() {
 	for load := firstLoad(); load.Context != nil; load = caddy.ActiveContext() {
 		if given.first(load) {
 			giveReceipt(load)

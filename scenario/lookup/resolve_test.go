@@ -1,4 +1,4 @@
-package scenario_test
+package lookup_test
 
 import (
 	"fmt"
@@ -10,6 +10,7 @@ import (
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/lookup"
 )
 
 var bind = capset.Of(capset.NetBindService)
@@ -84,7 +85,7 @@ func TestChain(t *testing.T) {
 		"/nested caddy":                      "/bin/sh /usr/bin/caddy",
 	} {
 		s := scenario.Start{Request: scenario.Request{Args: fields(args)}}
-		scenario.Resolve(&s, image, scenario.ImageConfig{}, scenario.Given{})
+		lookup.Resolve(&s, image, scenario.ImageConfig{}, lookup.Given{})
 		if got := describe(&s); got != want {
 			t.Errorf("%s: got %s, want %s (notes %q, refused %+v)", args, got, want, s.Notes, s.Refused)
 		}
@@ -102,7 +103,7 @@ func fields(text string) []string {
 
 func describe(s *scenario.Start) string {
 	if s.Refused != nil {
-		return s.Refused.Cause
+		return string(s.Refused.Cause)
 	}
 	var words []string
 	for _, step := range s.Program.Chain {
@@ -142,7 +143,7 @@ func TestRequest(t *testing.T) {
 		"non-root":   {scenario.Request{NonRoot: true, User: "root", Entrypoint: []string{"caddy"}}, "run-as-non-root", 0, 0},
 	} {
 		s := scenario.Start{Request: tc.request}
-		scenario.Resolve(&s, image, config, scenario.Given{})
+		lookup.Resolve(&s, image, config, lookup.Given{})
 		s.Notes = nil
 		if got := describe(&s); got != tc.want || s.Settings.UID != tc.uid || s.Settings.GID != tc.gid {
 			t.Errorf("%s: got %s as %d:%d, want %s as %d:%d", name, got, s.Settings.UID, s.Settings.GID, tc.want, tc.uid, tc.gid)
@@ -158,25 +159,25 @@ func TestGiven(t *testing.T) {
 	dumb := filecap.Caps{Permitted: bind, Effective: true, Revision: filecap.V2}
 	for name, tc := range map[string]struct {
 		program   string
-		given     scenario.Given
+		given     lookup.Given
 		awareness scenario.Awareness
 		caps      string
 	}{
-		"permitted": {"caddy", scenario.Given{}, scenario.Aware, "cap_net_bind_service=p"},
-		"effective": {"/coredns", scenario.Given{}, scenario.Dumb, "cap_net_bind_service=ep"},
-		"none":      {"sh", scenario.Given{}, scenario.Dumb, "="},
-		"said":      {"sh", scenario.Given{Awareness: scenario.Aware}, scenario.Aware, "="},
-		"file":      {"caddy", scenario.Given{FileCaps: &dumb}, scenario.Dumb, "cap_net_bind_service=ep"},
+		"permitted": {"caddy", lookup.Given{}, scenario.Aware, "cap_net_bind_service=p"},
+		"effective": {"/coredns", lookup.Given{}, scenario.Dumb, "cap_net_bind_service=ep"},
+		"none":      {"sh", lookup.Given{}, scenario.Dumb, "="},
+		"said":      {"sh", lookup.Given{Awareness: scenario.Aware}, scenario.Aware, "="},
+		"file":      {"caddy", lookup.Given{FileCaps: &dumb}, scenario.Dumb, "cap_net_bind_service=ep"},
 	} {
 		s := scenario.Start{Request: scenario.Request{Args: []string{tc.program}}}
-		scenario.Resolve(&s, image, scenario.ImageConfig{}, tc.given)
+		lookup.Resolve(&s, image, scenario.ImageConfig{}, tc.given)
 		if p := s.Program; p.Awareness != tc.awareness || p.Last().File.Caps.String() != tc.caps {
 			t.Errorf("%s: got %s with %s, want %s with %s", name, p.Awareness, p.Last().File.Caps, tc.awareness, tc.caps)
 		}
 	}
 	// Without files, what is executed is not known, and said to be so.
 	s := scenario.Start{Request: scenario.Request{Image: "caddy", User: "web", Init: true}}
-	scenario.Resolve(&s, nil, scenario.ImageConfig{}, scenario.Given{Listens: []scenario.Listen{{Port: 80}}})
+	lookup.Resolve(&s, nil, scenario.ImageConfig{}, lookup.Given{Listens: []scenario.Listen{{Port: 80}}})
 	if len(s.Notes) != 2 || s.Settings.UID == 0 || s.Program.Last().Path != "caddy" || len(s.Program.Chain) != 2 || len(s.Listens) != 1 {
 		t.Errorf("without files: %+v", s)
 	}

@@ -1,4 +1,4 @@
-package scenario
+package lookup
 
 import (
 	"bytes"
@@ -31,8 +31,8 @@ type Misc struct {
 	disabled    bool
 }
 
-// Registry is what [Files] implements where the kernel is known that executes
-// them. Its registrations come in the kernel's order. An error says that they
+// Registry is what [scenario.Files] implements where the kernel is known that
+// executes them. Its registrations come in the kernel's order. An error says that they
 // cannot be told.
 type Registry interface{ Misc() ([]Misc, error) }
 

@@ -13,84 +13,85 @@ import (
 	"github.com/capwise/capwise/scenario"
 )
 
-// Verdict says what becomes of a file with capabilities. The values are stable.
-type Verdict string
+// Class says what becomes of a file with capabilities. The values are stable.
+type Class string
 
-// The verdicts.
+// The classes.
 const (
 	// Aware says that the file carries its capabilities as permitted only, and
 	// that the program raises them by itself; or that it is a launcher, or the
 	// program behind one. Nothing needs to be done.
-	Aware Verdict = "aware"
+	Aware Class = "aware"
 	// Effective says that the program raises by itself, and yet its file carries
 	// the effective bit: where a capability is dropped it does not start, for no
 	// reason.
-	Effective Verdict = "aware-but-effective"
+	Effective Class = "aware-but-effective"
 	// Dumb says that the program cannot raise by itself. With the effective bit it
 	// does not start where a capability is dropped; without, the capability is of
 	// no use to it.
-	Dumb Verdict = "dumb"
+	Dumb Class = "dumb"
 	// Foreign says that its capabilities count in another user namespace only.
-	Foreign Verdict = "foreign"
+	Foreign Class = "foreign"
 	// Empty says that the file carries the attribute without a capability in it,
 	// which only clears ambient ones.
-	Empty Verdict = "empty"
+	Empty Class = "empty"
 	// Lost says that an image is meant to bind a low port as a user other than
 	// root, and that its program carries no capability for that.
-	Lost Verdict = "lost"
+	Lost Class = "lost"
 	// Malformed says that the kernel does not execute the file, since it cannot
 	// read the attribute.
-	Malformed Verdict = "malformed"
+	Malformed Class = "malformed"
 	// Unknown says that the file does not tell whether the program raises.
-	Unknown Verdict = "unknown"
+	Unknown Class = "unknown"
 	// Broken says that a launcher and its program do not belong together as they
 	// stand: the program is gone, or does not carry what it should.
-	Broken Verdict = "broken"
+	Broken Class = "broken"
 )
 
-// Verdicts lists all of them.
-func Verdicts() []Verdict {
-	return []Verdict{Aware, Effective, Dumb, Foreign, Empty, Lost, Malformed, Unknown, Broken}
+// Classes lists all of them.
+func Classes() []Class {
+	return []Class{Aware, Effective, Dumb, Foreign, Empty, Lost, Malformed, Unknown, Broken}
 }
 
-// Finding is a file and its verdict.
+// Finding is a file and its class.
 type Finding struct {
 	// Target is what was scanned, and Path the file in it.
 	Target string `json:"target"`
 	Path   string `json:"path"`
 	// Capabilities is the file's, in libcap's text form; "" for none.
-	Capabilities string  `json:"capabilities,omitempty"`
-	Verdict      Verdict `json:"verdict"`
-	// Evidence is one clause: what the verdict rests on.
+	Capabilities string `json:"capabilities,omitempty"`
+	// Class is what users call its verdict.
+	Class Class `json:"verdict"`
+	// Evidence is one clause: what the class rests on.
 	Evidence string `json:"evidence"`
 	// Warning is what else is wrong, such as a shell that starts the program.
 	Warning string `json:"warning,omitempty"`
 }
 
-// Judge gives a file its verdict, from its raw attribute and its content. It takes
-// a launcher at its word; [JudgeBeside] looks at the program, too.
-func Judge(attribute []byte, content io.ReaderAt) (Finding, error) {
-	return JudgeBeside("", attribute, content, nil)
+// Classify gives a file its class, from its raw attribute and its content. It takes
+// a launcher at its word; [ClassifyBeside] looks at the program, too.
+func Classify(attribute []byte, content io.ReaderAt) (Finding, error) {
+	return ClassifyBeside("", attribute, content, nil)
 }
 
-// JudgeBeside is Judge for a file of that name. beside returns attribute and content
-// of another file in its folder, or an error that wraps [fs.ErrNotExist]: of a
-// launcher and its program each is judged by the other.
-func JudgeBeside(name string, attribute []byte, content io.ReaderAt, beside Beside) (Finding, error) {
+// ClassifyBeside is [Classify] for a file of that name. beside returns attribute
+// and content of another file in its folder, or an error that wraps
+// [fs.ErrNotExist]: of a launcher and its program each is classified by the other.
+func ClassifyBeside(name string, attribute []byte, content io.ReaderAt, beside Beside) (Finding, error) {
 	caps, err := filecap.Parse(attribute)
 	if err != nil {
-		return Finding{Verdict: Malformed, Evidence: err.Error()}, nil //nolint:nilerr // that is the finding
+		return Finding{Class: Malformed, Evidence: err.Error()}, nil //nolint:nilerr // that is the finding
 	}
 	f := Finding{Capabilities: caps.String()}
 	switch {
 	case caps.Foreign():
-		f.Verdict, f.Evidence = Foreign, "its capabilities count only in the user namespace whose root it names"
+		f.Class, f.Evidence = Foreign, "its capabilities count only in the user namespace whose root it names"
 		return f, nil
 	case caps.Permitted|caps.Inheritable == 0:
-		f.Verdict, f.Evidence = Empty, "an attribute without a capability clears the ambient set, and does nothing else"
+		f.Class, f.Evidence = Empty, "an attribute without a capability clears the ambient set, and does nothing else"
 		return f, nil
 	case caps.Permitted == 0:
-		f.Verdict, f.Evidence = Aware, "inheritable only: it always starts, with what whoever starts it has inheritable, too"
+		f.Class, f.Evidence = Aware, "inheritable only: it always starts, with what whoever starts it has inheritable, too"
 		return f, f.behind(name, beside)
 	}
 	program, err := aware.Detect(content)
@@ -98,14 +99,14 @@ func JudgeBeside(name string, attribute []byte, content io.ReaderAt, beside Besi
 		return f, err
 	}
 	f.Evidence = program.Evidence
-	f.Verdict = verdictOf(caps, program.Answer)
+	f.Class = classOf(caps, program.Answer)
 	if program.Launches != nil && beside != nil {
 		return f, f.launcher(*program.Launches, caps, beside)
 	}
 	return f, nil
 }
 
-func verdictOf(caps filecap.Caps, answer aware.Answer) Verdict {
+func classOf(caps filecap.Caps, answer aware.Answer) Class {
 	switch {
 	case answer == aware.Unknown:
 		return Unknown
@@ -118,12 +119,12 @@ func verdictOf(caps filecap.Caps, answer aware.Answer) Verdict {
 	}
 }
 
-// JudgeFile is [JudgeBeside] for a file of this machine, which carries the
+// ClassifyFile is [ClassifyBeside] for a file of this machine, which carries the
 // attribute.
-func JudgeFile(file *held.File) (Finding, error) {
+func ClassifyFile(file *held.File) (Finding, error) {
 	attribute, err := file.Attribute()
 	if errors.Is(err, syscall.EOVERFLOW) {
-		return Finding{Path: file.Path, Verdict: Foreign, Evidence: "its capabilities count only in a user namespace whose root has no number here"}, nil
+		return Finding{Path: file.Path, Class: Foreign, Evidence: "its capabilities count only in a user namespace whose root has no number here"}, nil
 	}
 	if err != nil {
 		return Finding{Path: file.Path}, err
@@ -132,27 +133,27 @@ func JudgeFile(file *held.File) (Finding, error) {
 	if err != nil {
 		return Finding{Path: file.Path}, err
 	}
-	f, err := JudgeBeside(file.Name(), attribute, content, besideFile(file))
+	f, err := ClassifyBeside(file.Name(), attribute, content, besideFile(file))
 	f.Path = file.Path
 	return f, err
 }
 
-// JudgeProgram says whether a file of this machine, which carries no
+// ClassifyProgram says whether a file of this machine, which carries no
 // capabilities, would raise them.
-func JudgeProgram(file *held.File) (Finding, error) {
+func ClassifyProgram(file *held.File) (Finding, error) {
 	f := Finding{Path: file.Path}
 	content, err := file.Content()
 	if err != nil {
 		return f, err
 	}
 	program, err := aware.Detect(content)
-	f.Verdict, f.Evidence = verdictOf(filecap.Caps{}, program.Answer), program.Evidence
+	f.Class, f.Evidence = classOf(filecap.Caps{}, program.Answer), program.Evidence
 	return f, err
 }
 
-// JudgeStart looks for what an image's program has lost, and for programs before
+// ClassifyStart looks for what an image's program has lost, and for programs before
 // it that lose it. ok is false where there is nothing to say.
-func JudgeStart(s *scenario.Start) (f Finding, ok bool) {
+func ClassifyStart(s *scenario.Start) (f Finding, ok bool) {
 	if len(s.Program.Chain) == 0 || s.Settings.UID == 0 {
 		return Finding{}, false
 	}
@@ -166,7 +167,7 @@ func JudgeStart(s *scenario.Start) (f Finding, ok bool) {
 	}
 	for _, l := range s.Listens {
 		if law.Bind(s.Settings.Task(), law.Network{PortStart: law.DefaultPortStart}, l.Port).Needs {
-			f.Verdict = Lost
+			f.Class = Lost
 			f.Evidence = "the image is meant to listen on " + l.String() + " as a user other than root, and its program carries no " + capset.NetBindService.String()
 			return f, true
 		}
