@@ -45,18 +45,6 @@ func (x *candidate) needsCapability(port int) bool {
 	return law.Bind(law.Task{}, x.found.Network, port).Needs
 }
 
-// clone returns a copy that can be changed without changing s.
-func clone(s *scenario.Start) *scenario.Start {
-	c := *s
-	c.Program.Chain = slices.Clone(s.Program.Chain)
-	c.Listens = slices.Clone(s.Listens)
-	if s.Settings.Given != nil {
-		given := *s.Settings.Given
-		c.Settings.Given = &given
-	}
-	return &c
-}
-
 // applies reports whether there is something in the start for the change to change.
 func (x *candidate) applies(c Change) bool {
 	set := &x.start.Settings

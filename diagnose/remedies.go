@@ -83,7 +83,7 @@ func (x *candidate) try(k law.Kernel, changes []Change, found []Remedy) (Remedy,
 			return Remedy{}, false
 		}
 	}
-	s := clone(x.start)
+	s := x.start.Clone()
 	for _, c := range changes {
 		x.apply(c, s)
 	}

@@ -43,7 +43,7 @@ func (x *candidate) how(c Change) string {
 
 // listenElsewhere names the ports that need no capability.
 func (x *candidate) listenElsewhere() string {
-	changed := clone(x.start)
+	changed := x.start.Clone()
 	x.changePorts(changed)
 	var to []string
 	for i, l := range changed.Listens {
@@ -69,7 +69,7 @@ func (x *candidate) commandForFile(c Change) string {
 	if path == "" {
 		path, word = "the program's file", "the program's file"
 	}
-	changed := clone(x.start)
+	changed := x.start.Clone()
 	changeFile(c, changed)
 	where := ""
 	if x.start.Request.Image != "" || x.containerized() {

@@ -3,6 +3,7 @@ module github.com/capwise/capwise/image
 go 1.26.0
 
 require (
+	github.com/BurntSushi/toml v1.6.0
 	github.com/capwise/capwise v0.0.0
 	github.com/google/go-cmp v0.7.0
 	github.com/google/go-containerregistry v0.22.1

@@ -57,7 +57,12 @@ func Classes() []Class {
 type Finding struct {
 	// Target is what was scanned, and Path the file in it.
 	Target string `json:"target"`
-	Path   string `json:"path"`
+	// Image and Platform say which image of the target it is in, by a tag or a digest,
+	// and Layer is the digest of the layer that has it; "" for a file of this machine.
+	Image    string `json:"image,omitempty"`
+	Platform string `json:"platform,omitempty"`
+	Layer    string `json:"layer,omitempty"`
+	Path     string `json:"path"`
 	// Capabilities is the file's, in libcap's text form; "" for none.
 	Capabilities string `json:"capabilities,omitempty"`
 	// Class is what users call its verdict.
@@ -71,13 +76,21 @@ type Finding struct {
 // Classify gives a file its class, from its raw attribute and its content. It takes
 // a launcher at its word; [ClassifyBeside] looks at the program, too.
 func Classify(attribute []byte, content io.ReaderAt) (Finding, error) {
-	return ClassifyBeside("", attribute, content, nil)
+	return ClassifyBeside("", attribute, Contents(content), nil)
 }
 
-// ClassifyBeside is [Classify] for a file of that name. beside returns attribute
-// and content of another file in its folder, or an error that wraps
-// [fs.ErrNotExist]: of a launcher and its program each is classified by the other.
-func ClassifyBeside(name string, attribute []byte, content io.ReaderAt, beside Beside) (Finding, error) {
+// Program says what a program's file says about itself.
+type Program func() (aware.Result, error)
+
+// Contents is what the content of a file says.
+func Contents(content io.ReaderAt) Program {
+	return func() (aware.Result, error) { return aware.Detect(content) }
+}
+
+// ClassifyBeside is [Classify] for a file of that name. beside returns another file in
+// its folder, or an error that wraps [fs.ErrNotExist]: of a launcher and its program
+// each is classified by the other.
+func ClassifyBeside(name string, attribute []byte, program Program, beside Beside) (Finding, error) {
 	caps, err := filecap.Parse(attribute)
 	if err != nil {
 		return Finding{Class: Malformed, Evidence: err.Error()}, nil //nolint:nilerr // that is the finding
@@ -94,14 +107,14 @@ func ClassifyBeside(name string, attribute []byte, content io.ReaderAt, beside B
 		f.Class, f.Evidence = Aware, "inheritable only: it always starts, with what whoever starts it has inheritable, too"
 		return f, f.behind(name, beside)
 	}
-	program, err := aware.Detect(content)
+	is, err := program()
 	if err != nil {
 		return f, err
 	}
-	f.Evidence = program.Evidence
-	f.Class = classOf(caps, program.Answer)
-	if program.Launches != nil && beside != nil {
-		return f, f.launcher(*program.Launches, caps, beside)
+	f.Evidence = is.Evidence
+	f.Class = classOf(caps, is.Answer)
+	if is.Launches != nil && beside != nil {
+		return f, f.launcher(*is.Launches, caps, beside)
 	}
 	return f, nil
 }
@@ -133,7 +146,7 @@ func ClassifyFile(file *held.File) (Finding, error) {
 	if err != nil {
 		return Finding{Path: file.Path}, err
 	}
-	f, err := ClassifyBeside(file.Name(), attribute, content, besideFile(file))
+	f, err := ClassifyBeside(file.Name(), attribute, Contents(content), besideFile(file))
 	f.Path = file.Path
 	return f, err
 }

@@ -3,21 +3,19 @@ package scan
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"strings"
 
-	"github.com/capwise/capwise/aware"
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/held"
 	"github.com/capwise/capwise/launch"
 )
 
-// Beside returns the attribute, nil for none, and the content, for as long as the
-// classification takes, of another file in the folder of one. The error wraps
+// Beside returns the attribute, nil for none, of another file in the folder of one, and
+// what its program says, for as long as the classification takes. The error wraps
 // [fs.ErrNotExist] if there is none.
-type Beside func(name string) (attribute []byte, content io.ReaderAt, err error)
+type Beside func(name string) (attribute []byte, program Program, err error)
 
 // behind looks for the launcher of a file that can be the program of one.
 func (f *Finding) behind(name string, beside Beside) error {
@@ -25,7 +23,7 @@ func (f *Finding) behind(name string, beside Beside) error {
 	if !suffixed || beside == nil {
 		return nil
 	}
-	_, content, err := beside(launcher)
+	_, program, err := beside(launcher)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, held.ErrNotRegular) {
 		f.Evidence = "left from a launcher that is gone, " + launcher
 		return nil
@@ -33,7 +31,7 @@ func (f *Finding) behind(name string, beside Beside) error {
 	if err != nil {
 		return err
 	}
-	other, err := aware.Detect(content)
+	other, err := program()
 	if err == nil && other.Launches != nil && path.Base(other.Launches.Target) == name {
 		f.Evidence = "started by " + launcher + ", the launcher of capwise"
 	}
@@ -74,7 +72,7 @@ func (f *Finding) broken(why string) {
 
 // besideFile is a [Beside] for a file of this machine.
 func besideFile(file *held.File) Beside {
-	return func(name string) ([]byte, io.ReaderAt, error) {
+	return func(name string) ([]byte, Program, error) {
 		other, err := file.Beside(name)
 		if err != nil {
 			return nil, nil, err
@@ -84,6 +82,6 @@ func besideFile(file *held.File) Beside {
 			return nil, nil, err
 		}
 		content, err := other.Content()
-		return attribute, content, err
+		return attribute, Contents(content), err
 	}
 }

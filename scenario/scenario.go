@@ -12,6 +12,9 @@
 package scenario
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/cred"
 	"github.com/capwise/capwise/law"
@@ -41,6 +44,19 @@ type Start struct {
 	// Refused is why the runtime does not start the program at all, whatever the
 	// kernel would say; nil where it does.
 	Refused *Refusal
+}
+
+// Clone returns a copy that can be changed without changing s.
+func (s *Start) Clone() *Start {
+	c := *s
+	c.Program.Chain = slices.Clone(s.Program.Chain)
+	c.Listens, c.Notes, c.listening = slices.Clone(s.Listens), slices.Clone(s.Notes), maps.Clone(s.listening)
+	c.Settings.Groups = slices.Clone(s.Settings.Groups)
+	if s.Settings.Given != nil {
+		given := *s.Settings.Given
+		c.Settings.Given = &given
+	}
+	return &c
 }
 
 // Note adds a line to the notes.

@@ -17,6 +17,8 @@ import (
 	"github.com/capwise/capwise/cmd/capwise/internal/trial"
 	"github.com/capwise/capwise/diagnose"
 	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/image/layer"
+	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/image/rootfs"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
@@ -42,7 +44,8 @@ type explain struct {
 	image, fileCaps, version, kernel, program, policy, format string
 	pid                                                       int
 	files, profiles, listen, env                              []string
-	trace, try                                                bool
+	trace, try, offline                                       bool
+	cache                                                     cacheFlag
 }
 
 func newExplain() *cobra.Command {
@@ -59,12 +62,14 @@ func newExplain() *cobra.Command {
 	f.StringArrayVar(&e.profiles, "profile", nil, "profile of a compose file whose services count, too (repeatable)")
 	f.StringArrayVar(&e.env, "env", nil, "variable that compose files may have: NAME=VALUE, or NAME for that of your environment, of which they have nothing else (repeatable)")
 	f.IntVar(&e.pid, "pid", 0, "a running process")
-	f.StringVar(&e.image, "image", "", "image that is executed: "+rootfs.References)
+	f.StringVar(&e.image, "image", "", "image that is executed, instead of the one that the source names: "+ref.Help()+", or - for an archive on standard input")
 	f.StringVar(&e.fileCaps, "file-caps", "", "capabilities of the program's file, such as cap_net_bind_service=p, or = for none")
 	f.StringVar(&e.version, "runtime-version", "", "version of the runtime where it matters, such as 20.10.24 or cri-o:1.30")
 	f.StringVar(&e.kernel, "kernel", "", "release of the kernel where it matters, such as 6.1")
 	f.StringVar(&e.policy, "policy", "", "withhold what the policy of a Kubernetes platform forbids: baseline, restricted (Pod Security) or restricted-v2 (OpenShift)")
 	f.BoolVar(&e.try, "try", false, "start a probe in the place of the program, on this kernel, and say where kernel and prediction differ (needs root or user namespaces)")
+	f.BoolVar(&e.offline, "offline", false, "ask no registry for an image that the engines here do not have")
+	e.cache.register(f)
 	e.commonFlags(f)
 	return cmd
 }
@@ -86,6 +91,8 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	options.Images = rootfs.Options{Cache: e.cache.open(), Stdin: cmd.InOrStdin(), Progress: &layer.Progress{}}
+	defer func() { _ = options.Images.Cache.Close() }() // it saves time, and no more
 	starts, err := e.starts(cmd, options, args)
 	if err != nil {
 		return err
@@ -151,7 +158,7 @@ func (e *explain) kernelRules(cmd *cobra.Command) (law.Kernel, error) {
 
 // options reads the flags that say more than the source.
 func (e *explain) options() (sources.Options, error) {
-	o := sources.Options{Image: e.image, Version: e.version, Profiles: e.profiles, Look: true}
+	o := sources.Options{Image: e.image, Version: e.version, Profiles: e.profiles, Look: true, Offline: e.offline}
 	if e.format != "text" && e.format != "json" {
 		return o, fmt.Errorf("--format %q: want text or json", e.format)
 	}
@@ -240,7 +247,6 @@ func (e *explain) starts(cmd *cobra.Command, o sources.Options, args []string) (
 		s, err := o.Process(e.pid)
 		return []sources.Found{s}, err
 	default:
-		s, err := o.Command(args)
-		return []sources.Found{s}, err
+		return o.Command(args)
 	}
 }

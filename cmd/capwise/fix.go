@@ -11,6 +11,8 @@ import (
 	"github.com/capwise/capwise/cmd/capwise/internal/launchers"
 	"github.com/capwise/capwise/fix"
 	imagefix "github.com/capwise/capwise/image/fix"
+	"github.com/capwise/capwise/image/layer"
+	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/internal/printable"
 )
 
@@ -24,10 +26,14 @@ const fixLong = `Put file capabilities right, in files and inside images.
     strip       remove the capabilities
 
 A TARGET is a file, a directory (with all files in it that carry capabilities),
-or an image: docker-archive:FILE, oci:DIR[:TAG], oci-archive:FILE[:TAG] or
-registry:NAME; of an image for several platforms all are changed. Without -o it
-is changed in place: it is the old or the new at any time. A second run changes
-nothing. OUT is of the same kind; registry: and oci: go to each other, too.
+or an image:
+
+%s
+
+All images of a target are changed, for all platforms, unless it names one.
+Without -o it is changed in place: it is the old or the new at any time. A
+second run changes nothing. OUT is of the same kind; registry: and oci: go to
+each other, too.
 
 Of an image only what has to differ does: other blobs, and all other bytes of a
 changed layer's uncompressed archive, stay as they are. Files that later layers
@@ -57,6 +63,7 @@ type fixCommand struct {
 	chown  string
 	mayHas bool
 	format string
+	cache  cacheFlag
 }
 
 func newFix() *cobra.Command {
@@ -64,7 +71,7 @@ func newFix() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "fix TARGET [-o OUT]",
 		Short:   "Put the capabilities of files and images right",
-		Long:    fixLong,
+		Long:    fmt.Sprintf(fixLong, indented(ref.Help(imagefix.Kinds()...))),
 		Example: fixExamples,
 		Args:    oneTarget,
 		RunE:    c.run,
@@ -79,6 +86,7 @@ func newFix() *cobra.Command {
 	f.BoolVar(&c.mayHas, "owner-may-have-it", false, "put launchers before programs that belong to others, too")
 	f.BoolVar(&c.file.NoSecureExecution, "no-secure-execution", false, "let auto put launchers also before programs that don't work in secure-execution mode; they run without")
 	f.StringVar(&c.format, "format", "text", "text or json")
+	c.cache.register(f)
 	return cmd
 }
 
@@ -99,7 +107,7 @@ func (c *fixCommand) run(cmd *cobra.Command, args []string) error {
 	if err := c.settle(); err != nil {
 		return err
 	}
-	if !isImage(args[0]) {
+	if !ref.Is(args[0]) {
 		return c.fixFiles(cmd, args[0])
 	}
 	return c.fixImage(cmd, args[0])
@@ -131,11 +139,22 @@ func (c *fixCommand) fixImage(cmd *cobra.Command, target string) error {
 	o := c.image
 	o.Mode, o.DryRun, o.Owners, o.NoSecureExecution = c.file.Mode, c.file.DryRun, c.file.Owners, c.file.NoSecureExecution
 	o.Launcher, o.Choose = launchers.Program, chooseMode
+	o.Cache, o.Progress = c.cache.open(), &layer.Progress{}
+	stop := showLayers(o.Progress)
 	r, err := imagefix.Run(target, o)
+	stop()
+	_ = o.Cache.Close() // it saves time, and no more
 	if err != nil {
 		return err
 	}
-	return unreported(c.reportImage(cmd, r), !r.DryRun && len(r.Files) > 0, r.Out)
+	if err := unreported(c.reportImage(cmd, r), !r.DryRun && len(r.Files) > 0, r.Out); err != nil {
+		return err
+	}
+	var skipped []error
+	for _, line := range r.Skipped {
+		skipped = append(skipped, errors.New(line))
+	}
+	return errors.Join(skipped...)
 }
 
 // unreported says of what was done that it was, where the report of it is lost.

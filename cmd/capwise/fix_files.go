@@ -10,6 +10,7 @@ import (
 
 	"github.com/capwise/capwise/fix"
 	"github.com/capwise/capwise/held"
+	"github.com/capwise/capwise/image/store"
 	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/scan"
 )
@@ -54,6 +55,9 @@ func (c *fixCommand) fixTarget(target string) (done []fixedFile, errs []error, e
 	path, dir, err := onDisk(target)
 	if err != nil {
 		return nil, nil, err
+	}
+	if !dir && store.IsArchive(path) {
+		return nil, nil, fmt.Errorf("%s: an archive, and no program: want docker-archive:%s or oci-archive:%s", target, target, target)
 	}
 	done = []fixedFile{}
 	one := func(f *held.File) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -47,7 +48,11 @@ func entries(n int) []byte {
 
 func scanImage(target string) func() error {
 	return func() error {
-		return rootfs.Each(target, func(i *rootfs.Image) error { _ = i.Capable(); return nil })
+		source, err := rootfs.Open(target, rootfs.Options{})
+		if err != nil {
+			return err
+		}
+		return errors.Join(source.Each(func(i *rootfs.Image) error { _ = i.Capable(); return nil }), source.Close())
 	}
 }
 

@@ -116,7 +116,7 @@ its own.`,
 	compose.WarnTo(root.ErrOrStderr())
 	// Lists of flags are as wide as a terminal.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages |", ".FlagUsagesWrapped 80 |"))
-	for _, cmd := range []*cobra.Command{newExplain(), newScan(), newFix()} { // which have what is temporary
+	for _, cmd := range []*cobra.Command{newExplain(), newScan(), newFix(), newCache()} { // which have what is temporary
 		cmd.PersistentPreRun = func(*cobra.Command, []string) { bounded() }
 		root.AddCommand(cmd)
 	}

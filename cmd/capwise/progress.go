@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"github.com/capwise/capwise/image/layer"
 )
 
-// showProgress counts on standard error, if that is a terminal, how many files
-// were looked at and how fast, until the function that it returns is called, and
-// how long the rest will take, if there are about total files; 0 is not known.
-func showProgress(files *atomic.Int64, total int64) (stop func()) {
+// showProgress writes a line to standard error, if that is a terminal, again and again,
+// until the function that it returns is called. line gets the time that has passed.
+func showProgress(line func(passed time.Duration) string) (stop func()) {
 	if !term.IsTerminal(int(os.Stderr.Fd())) {
 		return func() {}
 	}
@@ -29,7 +30,7 @@ func showProgress(files *atomic.Int64, total int64) (stop func()) {
 				fmt.Fprint(os.Stderr, "\r\x1b[K")
 				return
 			case <-tick.C:
-				fmt.Fprint(os.Stderr, "\r\x1b[K"+progressLine(files.Load(), total, time.Since(start)))
+				fmt.Fprint(os.Stderr, "\r\x1b[K"+line(time.Since(start)))
 			}
 		}
 	})
@@ -39,13 +40,28 @@ func showProgress(files *atomic.Int64, total int64) (stop func()) {
 	}
 }
 
-// progressLine words how far it is after the time passed.
-func progressLine(done, total int64, passed time.Duration) string {
-	rate := float64(done) / passed.Seconds()
-	line := fmt.Sprintf("%d files, %.0f a second", done, rate)
-	if done > 0 && done < total {
-		left := time.Duration(float64(total-done) / rate * float64(time.Second))
-		line += fmt.Sprintf(", %d %%, about %s left", 100*done/total, left.Round(time.Second))
+// showFiles counts files, of which there are about total; 0 is not known.
+func showFiles(files *atomic.Int64, total int64) (stop func()) {
+	return showProgress(func(passed time.Duration) string {
+		done := files.Load()
+		return fmt.Sprintf("%d files, %.0f a second", done, float64(done)/passed.Seconds()) + left(done, total, passed)
+	})
+}
+
+// showLayers counts the bytes of layers.
+func showLayers(p *layer.Progress) (stop func()) {
+	return showProgress(func(passed time.Duration) string {
+		const mega = 1e6
+		done, all := p.Bytes()
+		return fmt.Sprintf("%.1f of %.1f MB of layers", float64(done)/mega, float64(all)/mega) + left(done, all, passed)
+	})
+}
+
+// left words how far it is after the time passed, and how long the rest will take.
+func left(done, total int64, passed time.Duration) string {
+	if done <= 0 || done >= total {
+		return ""
 	}
-	return line
+	rest := time.Duration(float64(total-done) / float64(done) * float64(passed))
+	return fmt.Sprintf(", %d %%, about %s left", 100*done/total, rest.Round(time.Second))
 }

@@ -3,10 +3,8 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
-	pathpkg "path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,11 +13,13 @@ import (
 
 	"github.com/capwise/capwise/cmd/capwise/internal/findings"
 	"github.com/capwise/capwise/held"
+	"github.com/capwise/capwise/image/layer"
+	"github.com/capwise/capwise/image/locate"
+	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/image/rootfs"
+	"github.com/capwise/capwise/image/store"
 	"github.com/capwise/capwise/internal/printable"
 	"github.com/capwise/capwise/scan"
-	"github.com/capwise/capwise/scenario"
-	"github.com/capwise/capwise/scenario/lookup"
 )
 
 const scanLong = `Find the files that carry capabilities, and say what becomes of each:
@@ -36,23 +36,32 @@ const scanLong = `Find the files that carry capabilities, and say what becomes o
     malformed             the kernel does not execute it
     unknown               the file does not tell whether it raises
 
-A TARGET is a directory, a file, or an image: docker-archive:FILE,
-oci:DIR[:TAG], oci-archive:FILE[:TAG], docker:NAME, podman:NAME, registry:NAME,
-or tar:FILE for the archive of a root file system. Of an image all platforms are
-looked at. A file that is named itself is reported without capabilities too, if
-it is aware. Nothing is executed or changed.`
+A TARGET is a directory, a file, an image, or - for an archive on standard
+input. An image is one of
+
+%s
+
+or a bare name, such as caddy:2, which is looked for with the engines here, then
+in its registry. All images of a target are looked at, for all platforms, unless
+it names one; archives may be compressed. A file that is named itself is
+reported without capabilities too, if it is aware. Nothing is executed or
+changed.`
 
 const scanExamples = `  capwise scan /usr
   capwise scan bin/coredns
   capwise scan --one-file-system --fail-on dumb,aware-but-effective /
-  capwise scan --format sarif docker-archive:caddy.tar > caddy.sarif`
+  capwise scan --format sarif docker-archive:caddy.tar > caddy.sarif
+  docker save web | gzip | capwise scan -`
 
 // scanner is the flags of the command, and what it finds.
 type scanner struct {
 	format        string
 	failOn        []string
 	oneFileSystem bool
+	offline       bool
+	cache         cacheFlag
 
+	images rootfs.Options
 	report findings.Report
 }
 
@@ -60,12 +69,14 @@ func newScan() *cobra.Command {
 	s := scanner{report: findings.New()}
 	cmd := &cobra.Command{
 		Use: "scan [flags] TARGET...", Short: "Find files that carry capabilities, and what is wrong with them",
-		Long: scanLong, Example: scanExamples, Args: someTargets, RunE: s.run,
+		Long: fmt.Sprintf(scanLong, indented(ref.Help())), Example: scanExamples, Args: someTargets, RunE: s.run,
 	}
 	f := cmd.Flags()
 	f.StringVar(&s.format, "format", "table", "table, json or sarif")
 	f.StringSliceVar(&s.failOn, "fail-on", nil, "exit with 2 if a file has one of these verdicts, such as dumb,unknown")
 	f.BoolVar(&s.oneFileSystem, "one-file-system", false, "leave out what is mounted below a directory")
+	f.BoolVar(&s.offline, "offline", false, "ask no registry for an image that is named without a kind")
+	s.cache.register(f)
 	return cmd
 }
 
@@ -81,6 +92,7 @@ func (s *scanner) run(cmd *cobra.Command, targets []string) error {
 	if err != nil {
 		return err
 	}
+	s.images = rootfs.Options{Cache: s.cache.open(), Stdin: cmd.InOrStdin(), Progress: &layer.Progress{}}
 	incomplete := false
 	for _, target := range targets {
 		if err := s.target(target); err != nil {
@@ -88,6 +100,7 @@ func (s *scanner) run(cmd *cobra.Command, targets []string) error {
 			incomplete = true
 		}
 	}
+	_ = s.images.Cache.Close() // it saves time, and no more
 	s.report.Sort()
 	for _, line := range s.report.Errors {
 		if _, err := fmt.Fprintln(cmd.ErrOrStderr(), "capwise: "+printable.Line(line)); err != nil {
@@ -140,17 +153,12 @@ func listed(classes []scan.Class) string {
 	return b.String()
 }
 
-// imageKinds begins the references of images.
-var imageKinds = []string{"docker-archive:", "oci:", "oci-archive:", "tar:", "docker:", "podman:", "registry:"}
-
-// isImage reports whether a target is the reference of an image, not a path.
-func isImage(target string) bool {
-	return slices.ContainsFunc(imageKinds, func(kind string) bool { return strings.HasPrefix(target, kind) })
-}
-
 func (s *scanner) target(target string) error {
-	if isImage(target) {
-		return s.images(target)
+	if target == ref.StandardInput || ref.Is(target) {
+		return s.image(target)
+	}
+	if _, err := os.Lstat(target); errors.Is(err, fs.ErrNotExist) && ref.MayBeName(target) {
+		return s.named(target)
 	}
 	path, dir, err := onDisk(target)
 	switch {
@@ -158,6 +166,8 @@ func (s *scanner) target(target string) error {
 		return err
 	case dir:
 		return s.tree(path)
+	case store.IsArchive(path):
+		return s.image(string(ref.Archive) + ":" + path)
 	default: // the walk of the file's folder would do, but for the other files in it
 		return s.file(path)
 	}
@@ -206,7 +216,7 @@ func (s *scanner) tree(dir string) error {
 		Found:         s.classify,
 		Failed:        func(path string, err error) { s.failed(fmt.Errorf("%s: %w", path, err)) },
 	}
-	stop := showProgress(&t.Files, scan.About(dir))
+	stop := showFiles(&t.Files, scan.About(dir))
 	defer stop()
 	return t.Walk(dir)
 }
@@ -240,46 +250,36 @@ func (s *scanner) file(path string) (err error) {
 	return nil
 }
 
-func (s *scanner) images(reference string) error { return rootfs.Each(reference, s.image) }
-
-func (s *scanner) image(img *rootfs.Image) error {
-	start := scenario.Start{}
-	lookup.Resolve(&start, img, img.Config, lookup.Given{})
-	about, said := scan.ClassifyStart(&start)
-	capable := img.Capable()
-	for path, attribute := range capable {
-		f, err := scan.ClassifyBeside(pathpkg.Base(path), attribute, img.Content(path), besideIn(img, capable, path))
-		if err != nil {
-			return fmt.Errorf("%s: %s: %w", img.Name(), path, err)
-		}
-		f.Target, f.Path = img.Name(), path
-		if said && about.Path == path {
-			f.Warning = about.Warning
-		}
-		s.add(f)
+// image scans the images of a reference.
+func (s *scanner) image(reference string) error {
+	source, err := rootfs.Open(reference, s.images)
+	if err != nil {
+		return err
 	}
-	if said && about.Class == scan.Lost {
-		about.Target = img.Name()
-		s.add(about)
-	}
-	return nil
+	return s.source(source)
 }
 
-// besideIn looks for other files in the folder of a file of the image.
-func besideIn(img *rootfs.Image, capable map[string][]byte, file string) scan.Beside {
-	return func(name string) ([]byte, io.ReaderAt, error) {
-		at := pathpkg.Join(pathpkg.Dir(file), name)
-		info, err := img.Stat(at)
-		if err != nil {
-			return nil, nil, err
-		}
-		if !info.Mode.IsRegular() {
-			return nil, nil, held.ErrNotRegular
-		}
-		content := img.Content(at)
-		if content == nil { // without capabilities it is not kept, and neither launcher nor program of one
-			content = strings.NewReader("")
-		}
-		return capable[at], content, nil
+// named scans an image that is named without a kind.
+func (s *scanner) named(name string) error {
+	finder := locate.Finder{Options: s.images, Offline: s.offline}
+	source, _, err := finder.Find(name, "")
+	if err != nil {
+		return fmt.Errorf("%s: neither a file nor an image: %w", name, err)
 	}
+	return s.source(source)
+}
+
+// source scans images, and names those that cannot be looked at.
+func (s *scanner) source(source *rootfs.Source) error {
+	stop := showLayers(s.images.Progress)
+	err := source.Each(func(img *rootfs.Image) error {
+		found, err := img.Findings()
+		s.report.Findings = append(s.report.Findings, found...)
+		return err
+	})
+	stop()
+	for _, skipped := range source.Skipped() {
+		err = errors.Join(err, fmt.Errorf("image %q: %s", source, skipped))
+	}
+	return errors.Join(err, source.Close())
 }

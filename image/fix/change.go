@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	filefix "github.com/capwise/capwise/fix"
 	"github.com/capwise/capwise/image/catalog"
@@ -110,8 +111,12 @@ func (f *fixer) change(l *fixedLayer) error {
 	if changed.Warning != "" {
 		l.warnings = append(l.warnings, changed.Warning)
 	}
+	var images []string
+	for _, img := range f.with(l) {
+		images = append(images, strings.TrimSpace(img.Label()+" "+img.Platform))
+	}
 	for i := range l.files {
-		l.files[i].Layer = cmp.Or(l.blob.Digest, changed.OldDiffID)
+		l.files[i].Images, l.files[i].Layer = images, cmp.Or(l.blob.Digest, changed.OldDiffID)
 	}
 	return nil
 }

@@ -95,6 +95,8 @@ type Report struct {
 type FileChange struct {
 	Path   string `json:"path"`
 	Action Mode   `json:"action"`
+	// Images are those that have it, each by a tag or its digest, and its platform.
+	Images []string `json:"images"`
 	// Layer is the old digest of the layer's blob; where nobody says it, that of its
 	// uncompressed archive.
 	Layer string `json:"layer"`

@@ -76,6 +76,15 @@ func Is(text string) bool {
 	return ok && slices.ContainsFunc(forms, func(f form) bool { return f.kind == Kind(kind) })
 }
 
+// MayBeName reports whether a text can be the name of an image, without a kind.
+func MayBeName(text string) bool {
+	if strings.HasPrefix(text, "/") || strings.HasPrefix(text, ".") {
+		return false
+	}
+	_, err := name.ParseReference(text)
+	return err == nil
+}
+
 // Parse takes a reference apart. It wants one of the kinds, of which none is all. A
 // file whose name has a colon in it is found if it is there.
 func Parse(text string, kinds ...Kind) (Ref, error) {

@@ -76,6 +76,10 @@ func (s *Source) String() string { return s.reference }
 // Images lists the images, which are not read for that.
 func (s *Source) Images() []*catalog.Image { return s.catalog.Images }
 
+// Skipped names images that have layers of a type which capwise does not read, and why:
+// of those nothing is known.
+func (s *Source) Skipped() []string { return s.catalog.Skipped }
+
 // ForThisMachine lists the images that run here: those for Linux on this machine's
 // architecture, and those that do not say for which. There is at least one.
 func (s *Source) ForThisMachine() ([]*catalog.Image, error) {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+
 	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/internal/limit"
 	"github.com/capwise/capwise/internal/scratch"
@@ -18,31 +20,40 @@ import (
 // saveTime is how long an engine may take to save an image.
 const saveTime = 15 * time.Minute
 
-// namespaces are those of containerd where images are looked for: of its own tools, of
+// Namespaces are those of containerd where images are looked for: of its own tools, of
 // Kubernetes, and of Docker where that keeps its images there.
-var namespaces = []string{"default", "k8s.io", "moby"}
+func Namespaces() []string { return []string{"default", "k8s.io", "moby"} }
+
+// FullName is the name that containerd knows an image by.
+func FullName(image string) string {
+	r, err := name.ParseReference(image)
+	if err != nil {
+		return image
+	}
+	return strings.Replace(r.Name(), "index.docker.io/", "docker.io/", 1)
+}
 
 // commands are what makes an engine write an image to standard output, each tried
 // until one does.
-func commands(engine ref.Kind, name string) [][]string {
+func commands(engine ref.Kind, image string) [][]string {
 	switch engine {
 	case ref.Podman:
-		return [][]string{{"podman", "save", "--quiet", "--format", "docker-archive", "--", name}}
+		return [][]string{{"podman", "save", "--quiet", "--format", "docker-archive", "--", image}}
 	case ref.Containerd:
 		var out [][]string
-		for _, namespace := range namespaces {
-			out = append(out, []string{"ctr", "--namespace", namespace, "images", "export", "--platform", "linux/" + runtime.GOARCH, "--", "-", name})
+		for _, namespace := range Namespaces() {
+			out = append(out, []string{"ctr", "--namespace", namespace, "images", "export", "--platform", "linux/" + runtime.GOARCH, "--", "-", FullName(image)})
 		}
 		return out
 	}
-	return [][]string{{"docker", "save", "--", name}}
+	return [][]string{{"docker", "save", "--", image}}
 }
 
 // Saved opens what an engine of this machine saves of an image, in a file without a
 // name.
-func Saved(engine ref.Kind, name string) (_ *Archive, err error) {
+func Saved(engine ref.Kind, image string) (_ *Archive, err error) {
 	var failed error
-	for _, command := range commands(engine, name) {
+	for _, command := range commands(engine, image) {
 		file, err := scratch.File()
 		if err != nil {
 			return nil, err

@@ -34,7 +34,7 @@ func New() Report {
 // Sort puts the findings in an order that does not depend on how they were found.
 func (r *Report) Sort() {
 	slices.SortFunc(r.Findings, func(a, b scan.Finding) int {
-		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Class, b.Class))
+		return cmp.Or(cmp.Compare(a.Target, b.Target), cmp.Compare(a.Image, b.Image), cmp.Compare(a.Platform, b.Platform), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Class, b.Class))
 	})
 	slices.Sort(r.Errors)
 }
@@ -42,6 +42,24 @@ func (r *Report) Sort() {
 // Has reports whether a finding is of one of the classes.
 func (r *Report) Has(classes []scan.Class) bool {
 	return slices.ContainsFunc(r.Findings, func(f scan.Finding) bool { return slices.Contains(classes, f.Class) })
+}
+
+// image names the image of a finding where its target has several: by its tag, or its
+// platform, or both.
+func (r *Report) image(f *scan.Finding) string {
+	var images, platforms bool
+	for _, other := range r.Findings {
+		images = images || other.Target == f.Target && other.Image != f.Image
+		platforms = platforms || other.Target == f.Target && other.Platform != f.Platform
+	}
+	text := ""
+	if images && f.Image != "" {
+		text += " " + printable.Name(f.Image)
+	}
+	if platforms && f.Platform != "" {
+		text += " " + printable.Name(f.Platform)
+	}
+	return text
 }
 
 // WriteTable writes the report for people.
@@ -56,7 +74,7 @@ func (r *Report) WriteTable(w io.Writer) error {
 	for _, f := range r.Findings {
 		where := printable.Name(f.Path)
 		if f.Target != f.Path {
-			where = printable.Name(f.Target) + " " + where
+			where = printable.Name(f.Target) + r.image(&f) + " " + where
 		}
 		evidence := f.Evidence
 		if f.Warning != "" {

@@ -46,9 +46,9 @@ func (r *Report) WriteSARIF(w io.Writer) error {
 		if !alert {
 			continue
 		}
-		text := f.Target + ": " + f.Path + " carries " + f.Capabilities + ": " + f.Evidence
+		text := f.Target + r.image(&f) + ": " + f.Path + " carries " + f.Capabilities + ": " + f.Evidence
 		if f.Capabilities == "" {
-			text = f.Target + ": " + f.Path + ": " + f.Evidence
+			text = f.Target + r.image(&f) + ": " + f.Path + ": " + f.Evidence
 		}
 		location := sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewSimpleArtifactLocation(uriOf(f.Path))).WithRegion(sarif.NewSimpleRegion(1, 1))
 		run.CreateResultForRule("capwise/" + string(f.Class)).WithLevel(level).WithMessage(sarif.NewTextMessage(text)).

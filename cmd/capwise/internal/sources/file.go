@@ -115,17 +115,15 @@ func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
 		return nil, errors.New(name + ": no pod and nothing that makes pods in it")
 	}
 	var out []Found
-	var all []*scenario.Start
 	for i := range manifest.Containers {
 		c := &manifest.Containers[i]
 		c.Notes = append(c.Notes, manifest.Notes...)
 		if o.Policy != nil {
 			o.Policy.Admit(c)
 		}
-		all = append(all, &c.Start)
 		out = append(out, Found{&c.Start, c})
 	}
-	return out, o.resolveAll(all)
+	return o.resolveAll(out)
 }
 
 // unit reads a service, with its drop-ins unless it came on standard input.
@@ -166,14 +164,12 @@ func (o Options) bundle(data []byte, path, name string) ([]Found, error) {
 		s.Note(fmt.Sprintf("its root file system cannot be read: %v", err))
 		root = ""
 	}
-	switch {
-	case o.Image != "" || root == "":
+	if o.Image != "" || root == "" {
 		s.Request.Image = "the bundle" // and not the files of this machine
-		err = o.Resolve(&s)
-	default:
-		lookup.Resolve(&s, hostfs.New(root), scenario.ImageConfig{}, o.Given)
+		return o.resolveAll([]Found{{Start: &s}})
 	}
-	return []Found{{Start: &s}}, err
+	lookup.Resolve(&s, hostfs.New(root), scenario.ImageConfig{}, o.Given)
+	return []Found{{Start: &s}}, nil
 }
 
 // compose reads compose files. The library opens them by itself, so what came
@@ -205,10 +201,8 @@ func (o Options) compose(data []byte, names []string) (_ []Found, err error) {
 // found looks up the programs of starts.
 func (o Options) found(starts []scenario.Start) ([]Found, error) {
 	var out []Found
-	var all []*scenario.Start
 	for i := range starts {
-		all = append(all, &starts[i])
 		out = append(out, Found{Start: &starts[i]})
 	}
-	return out, o.resolveAll(all)
+	return o.resolveAll(out)
 }

@@ -2,53 +2,186 @@ package sources
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/capwise/capwise/image/locate"
+	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/image/rootfs"
 	"github.com/capwise/capwise/internal/limit"
 	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/hostfs"
+	"github.com/capwise/capwise/scenario/lookup"
 )
+
+// resolveAll looks up the programs of starts, those of one image one after the other:
+// it is read once, however many starts it has. A start whose image turns out to be
+// several becomes one of each.
+func (o Options) resolveAll(found []Found) ([]Found, error) {
+	order := make([]int, len(found))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return strings.Compare(o.imageOf(found[a].Start), o.imageOf(found[b].Start)) })
+	images := images{options: o, finder: locate.Finder{Options: o.Images, Offline: o.Offline}}
+	resolved := make([][]Found, len(found))
+	var err error
+	for _, i := range order {
+		if resolved[i], err = images.resolve(found[i]); err != nil {
+			break
+		}
+	}
+	return slices.Concat(resolved...), errors.Join(err, images.close())
+}
+
+// imageOf is the image of a start; "" where none is asked for.
+func (o Options) imageOf(s *scenario.Start) string {
+	switch {
+	case o.Image != "":
+		return o.Image
+	case o.Look && o.Given.FileCaps == nil && s.Syntax != scenario.OCI:
+		return s.Request.Image
+	}
+	return ""
+}
 
 // images opens one image after the other, and keeps the last.
 type images struct {
-	asked     int64
-	reference string
-	image     *rootfs.Image
-	err       error
+	options Options
+	finder  locate.Finder
+	asked   int64
+	// The last one that was asked for, and what came of it.
+	name   string
+	source *rootfs.Source
+	where  string
+	opened []*rootfs.Image
+	err    error
 	// docker is the version of the Docker at hand, once that was asked for.
 	docker *string
 }
 
-func (i *images) open(reference string) (*rootfs.Image, error) {
-	if i.asked > 0 && reference == i.reference {
-		return i.image, i.err
+// resolve looks up the program of a start in its image or on this machine.
+func (i *images) resolve(f Found) ([]Found, error) {
+	name := i.options.imageOf(f.Start)
+	if name == "" {
+		var files scenario.Files
+		if f.Start.Request.Image == "" {
+			files = hostfs.New("/")
+		}
+		lookup.Resolve(f.Start, files, scenario.ImageConfig{}, i.options.Given)
+		return []Found{f}, nil
 	}
-	i.close()
-	i.asked++
-	i.reference, i.image = reference, nil
-	if i.err = limit.Asked.Check(i.asked); i.err == nil {
-		i.image, i.err = rootfs.Open(reference)
+	again := i.asked > 0 && name == i.name
+	if !again {
+		if err := i.open(name, f.Start); err != nil {
+			return nil, err
+		}
 	}
-	return i.image, i.err
+	if i.err != nil {
+		if !again { // the other starts of the image need not say it, too
+			f.Start.Note(i.err.Error())
+		}
+		lookup.Resolve(f.Start, nil, scenario.ImageConfig{}, i.options.Given)
+		return []Found{f}, nil
+	}
+	if i.where != "" {
+		i.askVersion(f.Start)
+		f.Start.Note("the image is that of " + i.where)
+	}
+	return i.inEach(f), nil
 }
 
-func (i *images) close() {
-	if i.image != nil {
-		_ = i.image.Close() // a file that is gone
+// inEach looks up the program of a start in each of the images that are meant.
+func (i *images) inEach(f Found) []Found {
+	var out []Found
+	for _, img := range i.opened {
+		one := Found{f.Start, f.Container}
+		if len(i.opened) > 1 {
+			one.Start = f.Start.Clone()
+			one.Start.Name += " (" + img.Name() + ")"
+		}
+		lookup.Resolve(one.Start, img, img.Config, i.options.Given)
+		out = append(out, one)
+	}
+	return out
+}
+
+// open opens an image that the user names, or looks for that of a start. If there is
+// none of a start, i.err says so.
+func (i *images) open(name string, s *scenario.Start) error {
+	if err := i.close(); err != nil {
+		return err
+	}
+	i.asked++
+	i.name, i.where = name, ""
+	if i.err = limit.Asked.Check(i.asked); i.err != nil {
+		return nil
+	}
+	if i.options.Image != "" && (ref.Is(name) || !ref.MayBeName(name)) {
+		i.source, i.err = rootfs.Open(name, i.options.Images)
+	} else {
+		i.source, i.where, i.err = i.finder.Find(name, engineOf(s.Syntax))
+	}
+	if i.err == nil {
+		i.err = i.read()
+	}
+	if i.options.Image != "" {
+		return i.err
+	}
+	return nil
+}
+
+// read reads the images that run here.
+func (i *images) read() error {
+	list, err := i.source.ForThisMachine()
+	if err == nil && len(list) > 1 && i.options.Image == "" {
+		list = list[:1] // an engine has one by that name
+	}
+	for _, img := range list {
+		opened, err := i.source.Read(img)
+		if err != nil {
+			return err
+		}
+		i.opened = append(i.opened, opened)
+	}
+	return err
+}
+
+func (i *images) close() error {
+	if i.source == nil {
+		return nil
+	}
+	err := i.source.Close()
+	i.source, i.opened = nil, nil
+	return err
+}
+
+// engineOf names the engine that holds the images of a source.
+func engineOf(s scenario.Syntax) ref.Kind {
+	switch s {
+	case scenario.DockerRun, scenario.Compose:
+		return ref.Docker
+	case scenario.PodmanRun:
+		return ref.Podman
+	case scenario.Kubernetes:
+		return ref.Containerd
+	default:
+		return ""
 	}
 }
 
 // versionTime is how long an engine may take to say its version.
 const versionTime = 10 * time.Second
 
-// askVersion takes the version of the Docker at hand, which has the image, where
-// the user says none: what it leaves to a program depends on it.
+// askVersion takes the version of the Docker at hand, if that has the image, where the
+// user says none: what it leaves to a program depends on it.
 func (i *images) askVersion(s *scenario.Start) {
 	r := &s.Settings.Runtime
-	if r.Name != scenario.Docker || r.Version != "" {
+	if r.Name != scenario.Docker || r.Version != "" || i.where != string(ref.Docker) {
 		return
 	}
 	if i.docker == nil {
@@ -65,6 +198,6 @@ func (i *images) askVersion(s *scenario.Start) {
 	}
 	if *i.docker != "" {
 		r.Version = *i.docker
-		s.Note(fmt.Sprintf("the Docker here is %s, and taken for the one that runs it; --runtime-version names another", r.Version))
+		s.Note(fmt.Sprintf("assuming the local Docker, %s; --runtime-version names another", r.Version))
 	}
 }

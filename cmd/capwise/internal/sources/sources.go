@@ -8,13 +8,12 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/policy"
+	"github.com/capwise/capwise/image/rootfs"
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/engine"
-	"github.com/capwise/capwise/scenario/hostfs"
 	"github.com/capwise/capwise/scenario/lookup"
 	"github.com/capwise/capwise/scenario/process"
 	"github.com/capwise/capwise/scenario/unit"
@@ -34,13 +33,16 @@ type Options struct {
 	Profiles []string
 	// Env is the variables of the caller that compose files may have, NAME=VALUE.
 	Env []string
-	// Look says that images may be asked of the local engine.
-	Look bool
+	// Look says that an image may be looked for where the source names one: with the
+	// engines here, and, unless Offline says otherwise, in its registry.
+	Look, Offline bool
+	// Images say how images are read.
+	Images rootfs.Options
 }
 
 // Command reads a command line: docker, podman, systemd-run, or any program of
 // this machine.
-func (o Options) Command(args []string) (Found, error) {
+func (o Options) Command(args []string) ([]Found, error) {
 	name := path.Base(args[0])
 	if name == "sudo" && len(args) > 1 {
 		name = path.Base(args[1])
@@ -68,9 +70,9 @@ func (o Options) Command(args []string) (Found, error) {
 		s, err = process.Host(args)
 	}
 	if err != nil {
-		return Found{}, err
+		return nil, err
 	}
-	return Found{Start: &s}, o.Resolve(&s)
+	return o.resolveAll([]Found{{Start: &s}})
 }
 
 // fromHere makes a relative path of the program absolute, as systemd-run does
@@ -96,75 +98,6 @@ func (o Options) Process(pid int) (Found, error) {
 	}
 	lookup.Resolve(&s, nil, scenario.ImageConfig{}, o.Given)
 	return Found{Start: &s}, nil
-}
-
-// Resolve looks up the program of a start in its image or on this machine.
-func (o Options) Resolve(s *scenario.Start) error {
-	return o.resolveAll([]*scenario.Start{s})
-}
-
-// resolveAll looks up the programs of starts, those of one image one after the
-// other: it is read once, however many starts it has.
-func (o Options) resolveAll(starts []*scenario.Start) error {
-	byImage := slices.Clone(starts)
-	slices.SortStableFunc(byImage, func(a, b *scenario.Start) int { return strings.Compare(o.imageOf(a), o.imageOf(b)) })
-	var images images
-	defer images.close()
-	for _, s := range byImage {
-		if err := o.resolve(s, &images); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// imageOf is the reference of the image of a start; "" where none is asked for.
-func (o Options) imageOf(s *scenario.Start) string {
-	switch engine := engineOf(s.Syntax); {
-	case o.Image != "":
-		return o.Image
-	case s.Request.Image != "" && o.Look && engine != "" && o.Given.FileCaps == nil:
-		return engine + ":" + s.Request.Image
-	}
-	return ""
-}
-
-func (o Options) resolve(s *scenario.Start, images *images) error {
-	reference := o.imageOf(s)
-	if reference == "" {
-		var files scenario.Files
-		if s.Request.Image == "" {
-			files = hostfs.New("/")
-		}
-		lookup.Resolve(s, files, scenario.ImageConfig{}, o.Given)
-		return nil
-	}
-	img, err := images.open(reference)
-	if err != nil {
-		if o.Image != "" {
-			return err
-		}
-		s.Note(err.Error())
-		lookup.Resolve(s, nil, scenario.ImageConfig{}, o.Given)
-		return nil
-	}
-	if o.Image == "" {
-		images.askVersion(s)
-	}
-	lookup.Resolve(s, img, img.Config, o.Given)
-	return nil
-}
-
-// engineOf names the engine that holds the images of a source.
-func engineOf(s scenario.Syntax) string {
-	switch s {
-	case scenario.DockerRun, scenario.Compose:
-		return "docker"
-	case scenario.PodmanRun:
-		return "podman"
-	default:
-		return ""
-	}
 }
 
 // runtime is what --runtime-version makes of the runtime that a source takes by
