@@ -22,6 +22,10 @@ import (
 // mostCuts is how often in a row a blob's connection may be cut without a byte coming.
 const mostCuts = 5
 
+// firstPause is how long it waits after the first of them, and four times as long after
+// each other. Tests shorten it.
+var firstPause = 50 * time.Millisecond
+
 // Blob fetches a blob, which has size bytes, unless that is negative, and the digest.
 // Both are checked at its end. Where the connection is cut, it goes on from there.
 func (s *Source) Blob(digest string, size int64) (io.ReadCloser, error) {
@@ -143,7 +147,7 @@ func (b *blob) again(why error) error {
 			b.body = http.NoBody
 			return why
 		}
-		time.Sleep(50 * time.Millisecond << (2 * b.cuts))
+		time.Sleep(firstPause << (2 * b.cuts))
 		err := b.open()
 		if err == nil {
 			b.cuts++

@@ -121,7 +121,7 @@ func (i *images) open(name string, s *scenario.Start) error {
 	if i.err = limit.Asked.Check(i.asked); i.err != nil {
 		return nil
 	}
-	if i.options.Image != "" && (ref.Is(name) || !ref.MayBeName(name)) {
+	if i.options.Image != "" && (name == ref.StandardInput || ref.Is(name) || !ref.MayBeName(name)) {
 		i.source, i.err = rootfs.Open(name, i.options.Images)
 	} else {
 		i.source, i.where, i.err = i.finder.Find(name, engineOf(s.Syntax))
