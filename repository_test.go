@@ -126,6 +126,46 @@ func TestOneDoor(t *testing.T) {
 	}
 }
 
+// TestNoVariables holds that no package exports a variable, which any other could
+// change for all, except errors to compare with. internal/limit has its table.
+func TestNoVariables(t *testing.T) {
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || path == filepath.Join("internal", "limit")):
+			return filepath.SkipDir
+		case !strings.HasSuffix(path, ".go"), strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		for _, name := range variables(file) {
+			if name.IsExported() && !strings.HasPrefix(name.Name, "Err") {
+				t.Errorf("%s: %s is a variable: let a function return it", path, name.Name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// variables returns the names of a file's variables.
+func variables(file *ast.File) (names []*ast.Ident) {
+	for _, decl := range file.Decls {
+		if g, ok := decl.(*ast.GenDecl); ok && g.Tok == token.VAR {
+			for _, spec := range g.Specs {
+				names = append(names, spec.(*ast.ValueSpec).Names...)
+			}
+		}
+	}
+	return names
+}
+
 // TestBuildsEverywhere compiles the library for every system that it promises, and
 // all of the module where numbers have another size or system calls are missing.
 func TestBuildsEverywhere(t *testing.T) {

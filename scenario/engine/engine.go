@@ -17,6 +17,8 @@ type Caller struct {
 	Rootless bool
 	// UID and GID are that user's, which --userns=keep-id keeps.
 	UID, GID uint32
+	// Version is the engine's, "" if not known.
+	Version string
 }
 
 // Parse reads a command line as root gives it, such as "docker", "run",
@@ -27,13 +29,14 @@ func Parse(args []string) (scenario.Start, error) { return Caller{}.Parse(args) 
 // Parse reads a command line of this caller.
 func (c Caller) Parse(args []string) (scenario.Start, error) {
 	if len(args) > 0 && path.Base(args[0]) == "sudo" {
-		c, args = Caller{}, args[1:]
+		c, args = Caller{Version: c.Version}, args[1:]
 	}
 	if len(args) == 0 {
 		return scenario.Start{}, fmt.Errorf("no command: want docker run or podman run")
 	}
 	name := path.Base(args[0])
 	k := &container{caller: c, start: &scenario.Start{}}
+	k.start.Settings.Runtime.Version = c.Version
 	var global, run flags.Syntax
 	switch name {
 	case "docker":

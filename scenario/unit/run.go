@@ -20,11 +20,19 @@ var systemdRun = flags.New(
 	d:same-dir t:pty T:pty-late P:pipe q:quiet G:collect S:shell on-timezone-change on-clock-change
 	ignore-failure v:verbose no-pager`)
 
-// Run reads a command line of systemd-run, its name included. The version is
-// systemd's, "" if not known; caller is who types it.
-func Run(args []string, version string, caller uint32) (scenario.Start, error) {
+// Caller is who types a command line of systemd-run. The zero value is root.
+type Caller struct {
+	UID uint32
+	// WorkDir is where relative paths begin; "" if not known.
+	WorkDir string
+	// Version is systemd's, "" if not known.
+	Version string
+}
+
+// Run reads a command line of systemd-run, its name included.
+func (c Caller) Run(args []string) (scenario.Start, error) {
 	if len(args) > 0 && path.Base(args[0]) == "sudo" {
-		args, caller = args[1:], 0
+		args, c.UID = args[1:], 0
 	}
 	if len(args) == 0 || path.Base(args[0]) != "systemd-run" {
 		return scenario.Start{}, fmt.Errorf("%q is not systemd-run", strings.Join(args[:min(len(args), 1)], ""))
@@ -34,7 +42,7 @@ func Run(args []string, version string, caller uint32) (scenario.Start, error) {
 		return scenario.Start{}, fmt.Errorf("systemd-run: %w", err)
 	}
 	r := newReader()
-	r.version, r.transient, r.caller = version, true, caller
+	r.version, r.transient, r.caller = c.Version, true, c.UID
 	if err := r.properties(line.Options); err != nil {
 		return scenario.Start{}, fmt.Errorf("systemd-run: %w", err)
 	}
@@ -50,6 +58,9 @@ func Run(args []string, version string, caller uint32) (scenario.Start, error) {
 	if start.Name == "" {
 		start.Name = path.Base(command.args[0])
 	}
+	if command.args, err = c.absolute(command.args); err != nil {
+		return scenario.Start{}, fmt.Errorf("systemd-run: %w", err)
+	}
 	if r.userManager, err = line.Options.Enabled("user"); err != nil {
 		return scenario.Start{}, fmt.Errorf("systemd-run: %w", err)
 	}
@@ -62,6 +73,18 @@ func Run(args []string, version string, caller uint32) (scenario.Start, error) {
 		start.Note(socketNote(key, value, "--socket-property"))
 	}
 	return start, nil
+}
+
+// absolute makes a relative path of the program absolute, as systemd-run does before
+// it asks systemd.
+func (c Caller) absolute(args []string) ([]string, error) {
+	if !strings.Contains(args[0], "/") || path.IsAbs(args[0]) {
+		return args, nil
+	}
+	if c.WorkDir == "" {
+		return nil, fmt.Errorf("%s: the working directory is not known", args[0])
+	}
+	return append([]string{path.Join(c.WorkDir, args[0])}, args[1:]...), nil
 }
 
 // properties turns flags into the settings that they stand for.

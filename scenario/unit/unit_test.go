@@ -108,7 +108,7 @@ func TestCapabilities(t *testing.T) {
 		if got := service(t, "", file...).Settings.Granted; got != want.file {
 			t.Errorf("%q in a file: %s, want %s", lines, got, want.file)
 		}
-		start, err := Run(append(args, "web"), "", 0)
+		start, err := Caller{}.Run(append(args, "web"))
 		if err != nil || start.Settings.Granted != want.run {
 			t.Errorf("%q to systemd-run: %s, %v, want %s", lines, start.Settings.Granted, err, want.run)
 		}
@@ -269,9 +269,10 @@ func TestRun(t *testing.T) {
 			return s.Settings.UID == 1000 && s.Settings.Ambient == 0 && s.Settings.NoNewPrivs
 		},
 		"systemd-run -S":        func(s scenario.Start) bool { return s.Request.Entrypoint[0] == "/bin/sh" },
+		"systemd-run ./web -x":  func(s scenario.Start) bool { return s.Request.Entrypoint[0] == "/srv/web" && s.Request.Args[0] == "-x" },
 		"systemd-run --new web": func(s scenario.Start) bool { return strings.Contains(fmt.Sprint(s.Notes), "--new is unknown") },
 	} {
-		s, err := Run(strings.Fields(line), "257", 1000)
+		s, err := Caller{UID: 1000, WorkDir: "/srv", Version: "257"}.Run(strings.Fields(line))
 		if err != nil || !check(s) {
 			t.Errorf("%s: %+v, %v", line, s, err)
 		}
@@ -279,8 +280,9 @@ func TestRun(t *testing.T) {
 	for line, want := range map[string]string{
 		"": "not systemd-run", "systemctl": "not systemd-run", "systemd-run": "no program",
 		"systemd-run -p User web": "want NAME=VALUE", "systemd-run -p": "needs an argument", "systemd-run --user=x a": "want true or false",
+		"systemd-run ./web": "the working directory is not known",
 	} {
-		if _, err := Run(strings.Fields(line), "", 0); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := (Caller{}).Run(strings.Fields(line)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", line, err, want)
 		}
 	}
@@ -322,6 +324,6 @@ func FuzzParse(f *testing.F) {
 func FuzzRun(f *testing.F) {
 	f.Add("-p\nUser=7\n-qPGweb\n--scope\n-E\nPATH=\"\\\na\nb")
 	f.Fuzz(func(t *testing.T, text string) {
-		_, _ = Run(append([]string{"systemd-run"}, strings.Split(text, "\n")...), "252", 7)
+		_, _ = Caller{UID: 7, Version: "252"}.Run(append([]string{"systemd-run"}, strings.Split(text, "\n")...))
 	})
 }

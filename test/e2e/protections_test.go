@@ -61,7 +61,7 @@ func holdUnit(t *testing.T, spec engine.Spec) {
 		t.Fatal(err)
 	}
 	first := slices.IndexFunc(argv, func(arg string) bool { return filepath.Base(arg) == "systemd-run" })
-	said, err := unit.Run(argv[first:], versions[systemd.Name()], 0)
+	said, err := unit.Caller{Version: versions[systemd.Name()]}.Run(argv[first:])
 	if err != nil {
 		t.Fatal(err)
 	}

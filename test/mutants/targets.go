@@ -40,7 +40,7 @@ var targets = []target{
 	{pkg: "held", tests: []string{". ./held", ". ./fix"}},
 }
 
-const slow = "BuildsEverywhere|EveryFuzzer|Links|ReadmeCode|NoRequirements|OneDoor"
+const slow = "BuildsEverywhere|EveryFuzzer|Links|NoRequirements|NoVariables|OneDoor|ReadmeCode"
 
 // variable says which change is in force; 0 is none.
 const variable = "CAPWISE_MUTANT"

@@ -29,6 +29,8 @@ type Options struct {
 	// caller's environment is not looked at: files of others would put what is in
 	// it into the answer.
 	Env []string
+	// Version is the engine's, "" if not known.
+	Version string
 }
 
 // Load reads compose files, of which each is merged into the one before. The
@@ -59,7 +61,7 @@ func (o Options) Load(files []string) ([]scenario.Start, error) {
 	var starts []scenario.Start
 	for _, name := range project.ServiceNames() {
 		service := project.Services[name]
-		s, err := read(&service)
+		s, err := o.read(&service)
 		if err != nil {
 			return nil, fmt.Errorf("%s: service %s: %w", names, name, err)
 		}
@@ -84,9 +86,9 @@ func withEnv(env types.Mapping) cli.ProjectOptionsFn {
 }
 
 // read turns a service into a start.
-func read(c *types.ServiceConfig) (scenario.Start, error) {
+func (o Options) read(c *types.ServiceConfig) (scenario.Start, error) {
 	s := scenario.Start{Name: c.Name, Syntax: scenario.Compose}
-	s.Settings.Runtime.Name = scenario.Docker
+	s.Settings.Runtime = scenario.Runtime{Name: scenario.Docker, Version: o.Version}
 	s.Settings.PortStart = scenario.Unset
 	s.Request = scenario.Request{
 		Image: c.Image, Entrypoint: c.Entrypoint, Args: c.Command, User: c.User, Groups: c.GroupAdd,

@@ -186,14 +186,13 @@ func (o Options) compose(data []byte, names []string) (_ []Found, err error) {
 			return nil, err
 		}
 	}
-	starts, err := compose.Options{Profiles: o.Profiles, Env: o.Env}.Load(names)
+	docker, err := o.runtime(scenario.Docker, false)
 	if err != nil {
 		return nil, err
 	}
-	for i := range starts {
-		if err := o.setVersion(&starts[i]); err != nil {
-			return nil, err
-		}
+	starts, err := compose.Options{Profiles: o.Profiles, Env: o.Env, Version: docker.Version}.Load(names)
+	if err != nil {
+		return nil, err
 	}
 	return o.found(starts)
 }

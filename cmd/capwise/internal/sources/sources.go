@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path"
-	"path/filepath"
 	"strings"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/policy"
@@ -51,21 +50,9 @@ func (o Options) Command(args []string) ([]Found, error) {
 	var err error
 	switch name {
 	case "docker", "podman":
-		caller := engine.Caller{}
-		if uid := os.Geteuid(); uid != 0 && name == "podman" {
-			caller = engine.Caller{Rootless: true, UID: uint32(uid), GID: uint32(os.Getegid())}
-		}
-		if s, err = caller.Parse(args); err == nil {
-			err = o.setVersion(&s)
-		}
+		s, err = o.engineCommand(scenario.RuntimeName(name), args)
 	case "systemd-run":
-		var version string
-		if version, err = o.systemdVersion(); err == nil {
-			s, err = unit.Run(args, version, uint32(os.Geteuid()))
-		}
-		if err == nil {
-			err = fromHere(&s)
-		}
+		s, err = o.systemdRun(args)
 	default:
 		s, err = process.Host(args)
 	}
@@ -75,19 +62,27 @@ func (o Options) Command(args []string) ([]Found, error) {
 	return o.resolveAll([]Found{{Start: &s}})
 }
 
-// fromHere makes a relative path of the program absolute, as systemd-run does
-// before it asks systemd.
-func fromHere(s *scenario.Start) error {
-	for i, name := range s.Request.Entrypoint {
-		if !strings.Contains(name, "/") {
-			continue
-		}
-		var err error
-		if s.Request.Entrypoint[i], err = filepath.Abs(name); err != nil {
-			return err
-		}
+// engineCommand reads a command line of docker or podman.
+func (o Options) engineCommand(name scenario.RuntimeName, args []string) (scenario.Start, error) {
+	runtime, err := o.runtime(name, false)
+	if err != nil {
+		return scenario.Start{}, err
 	}
-	return nil
+	caller := engine.Caller{Version: runtime.Version}
+	if uid := os.Geteuid(); uid != 0 && name == scenario.Podman {
+		caller.Rootless, caller.UID, caller.GID = true, uint32(uid), uint32(os.Getegid())
+	}
+	return caller.Parse(args)
+}
+
+// systemdRun reads a command line of systemd-run.
+func (o Options) systemdRun(args []string) (scenario.Start, error) {
+	version, err := o.systemdVersion()
+	if err != nil {
+		return scenario.Start{}, err
+	}
+	dir, _ := os.Getwd() // where it is gone, a relative path is an error
+	return unit.Caller{UID: uint32(os.Geteuid()), WorkDir: dir, Version: version}.Run(args)
 }
 
 // Process reads a process that runs. Its program is known.
@@ -122,15 +117,6 @@ func (o Options) runtime(by scenario.RuntimeName, open bool) (scenario.Runtime, 
 	default:
 		return r, nil
 	}
-}
-
-// setVersion takes the version of a start's runtime from the user.
-func (o Options) setVersion(s *scenario.Start) error {
-	r, err := o.runtime(s.Settings.Runtime.Name, false)
-	if err == nil && o.Version != "" {
-		s.Settings.Runtime = r
-	}
-	return err
 }
 
 // systemdVersion is that which the user says, or this machine's, such as
