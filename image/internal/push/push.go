@@ -1,4 +1,5 @@
-package fix
+// Package push puts images into registries.
+package push
 
 import (
 	"context"
@@ -6,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
-	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -17,63 +16,12 @@ import (
 	"github.com/capwise/capwise/image/catalog"
 	"github.com/capwise/capwise/image/internal/rawjson"
 	"github.com/capwise/capwise/image/internal/wire"
-	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/image/store"
 )
 
-// write writes the result where it is to go.
-func (f *fixer) write(to ref.Ref, changes []store.Change) error {
-	switch s := f.store.(type) {
-	case *store.Registry:
-		if to.Kind == ref.Registry {
-			return f.push(to, changes)
-		}
-		if err := f.fetchAll(); err != nil {
-			return err
-		}
-		return s.Write(to.Path, changes)
-	case *store.Dir:
-		switch {
-		case to.Kind == ref.Registry:
-			return f.push(to, changes)
-		case store.Same(s.Path, to.Path):
-			return f.replace(s, changes)
-		}
-		return s.Write(to.Path, changes)
-	case *store.Archive:
-		return s.Write(to.Path, changes)
-	}
-	return fmt.Errorf("%s cannot be written", f.reference)
-}
-
-// checkOut says what is in the way of a result in a registry.
-func (f *fixer) checkOut(to ref.Ref) error {
-	switch {
-	case to.Kind != ref.Registry:
-		return nil
-	case to.Tag == "":
-		return fmt.Errorf("%s names a digest, and the result needs a tag", to.Path)
-	case len(f.catalog.Index.Children) != 1:
-		return fmt.Errorf("%d images in it, for one tag of a registry: name one of them by its own tag", len(f.catalog.Index.Children))
-	}
-	return nil
-}
-
-// fetchAll fetches all that the index leads to, as far as the registry has it.
-func (f *fixer) fetchAll() error {
-	r := newReach(f)
-	r.document(f.catalog.Index.Raw)
-	for _, name := range slices.Sorted(maps.Keys(r.blobs)) {
-		if _, err := f.store.Open(name, r.blobs[name]); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
 // pusher puts an image into a registry.
 type pusher struct {
-	f       *fixer
+	catalog *catalog.Catalog
 	repo    name.Repository
 	remote  *remote.Pusher
 	from    name.Reference // where the blobs are that were not changed, or nil
@@ -81,25 +29,27 @@ type pusher struct {
 	done    map[string]bool
 }
 
-// push puts blobs into the registry, then manifests, and at last the tag. Who
-// pulls the tag gets the old or the new.
-func (f *fixer) push(to ref.Ref, changes []store.Change) error {
-	tag, err := name.NewTag(to.Path)
+// Image puts the one image or index of a catalog into a registry, with changes: blobs
+// first, then manifests, and at last the tag. Who pulls the tag gets the old or the
+// new. The error wraps [store.ErrChanged] if the image came from that tag, and the tag
+// has moved.
+func Image(c *catalog.Catalog, to string, changes []store.Change) error {
+	tag, err := name.NewTag(to)
 	if err != nil {
 		return err
 	}
-	p := pusher{f: f, repo: tag.Context(), changed: map[string]*store.Change{}, done: map[string]bool{}}
+	p := pusher{catalog: c, repo: tag.Context(), changed: map[string]*store.Change{}, done: map[string]bool{}}
 	if p.remote, err = remote.NewPusher(wire.Options(tag.Context().Registry)...); err != nil {
 		return err
 	}
-	for i, c := range changes {
-		p.changed[c.New] = &changes[i]
+	for i := range changes {
+		p.changed[changes[i].New] = &changes[i]
 	}
-	source, fetched := f.store.(*store.Registry)
+	source, fetched := c.Store.(*store.Registry)
 	if fetched {
 		p.from = source.Source.Ref
 	}
-	top := f.catalog.Index.Children[0]
+	top := c.Index.Children[0]
 	if err := p.below(top.Doc.Now); err != nil {
 		return err
 	}
@@ -109,7 +59,7 @@ func (f *fixer) push(to ref.Ref, changes []store.Change) error {
 			return err
 		}
 		if now.Digest.String() != source.Top {
-			return fmt.Errorf("the tag has moved from %s to %s meanwhile, and is left there", source.Top, now.Digest)
+			return fmt.Errorf("the tag has moved from %s to %s meanwhile, and is left there: %w", source.Top, now.Digest, store.ErrChanged)
 		}
 	}
 	return p.remote.Put(context.Background(), tag, manifest{top.Doc.Now, mediaType(top)})
@@ -177,7 +127,7 @@ func (p *pusher) manifest(d *rawjson.Value) error {
 
 // document returns the document that now has the digest.
 func (p *pusher) document(digest string, size int64) (*catalog.Document, error) {
-	for _, doc := range p.f.catalog.Documents() {
+	for _, doc := range p.catalog.Documents() {
 		if doc.NowDigest == digest {
 			return doc, nil
 		}
@@ -186,7 +136,7 @@ func (p *pusher) document(digest string, size int64) (*catalog.Document, error) 
 	if err != nil {
 		return nil, err
 	}
-	return p.f.catalog.Document(name, digest, size)
+	return p.catalog.Document(name, digest, size)
 }
 
 // blob puts one if the registry does not have it, and can't take it from another
@@ -214,7 +164,7 @@ func (p *pusher) open(digest string, size int64) (io.Reader, error) {
 	if c := p.changed[name]; c != nil {
 		return io.NewSectionReader(c.Content, 0, c.Size), nil
 	}
-	f, err := p.f.store.Open(name, size)
+	f, err := p.catalog.Store.Open(name, size)
 	if err != nil {
 		return nil, err
 	}
