@@ -12,7 +12,6 @@
 package scenario
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/capwise/capwise/capset"
@@ -50,7 +49,7 @@ type Start struct {
 func (s *Start) Clone() *Start {
 	c := *s
 	c.Program.Chain = slices.Clone(s.Program.Chain)
-	c.Listens, c.Notes, c.listening = slices.Clone(s.Listens), slices.Clone(s.Notes), maps.Clone(s.listening)
+	c.Listens, c.Notes, c.listening = slices.Clone(s.Listens), slices.Clone(s.Notes), nil // it is made again from Listens
 	c.Settings.Groups = slices.Clone(s.Settings.Groups)
 	if s.Settings.Given != nil {
 		given := *s.Settings.Given

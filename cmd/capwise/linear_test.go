@@ -134,7 +134,7 @@ func imageReaders() []doubled {
 			archiveFile(t, file, []namedFile{{"manifest.json", []byte("[" + strings.Repeat(`{"a":[1,"b"]},`, n) + "0]")}})
 			read := scanImage("docker-archive:" + file)
 			return func() error {
-				if err := read(); err == nil || !strings.Contains(err.Error(), "images, and not one") {
+				if err := read(); err == nil || !strings.Contains(err.Error(), "image 1: no Config") {
 					return fmt.Errorf("read: %w", err)
 				}
 				return nil

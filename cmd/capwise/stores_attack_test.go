@@ -356,9 +356,10 @@ func TestForeignURLs(t *testing.T) {
 	l.image("a", append(rawHeader("f", 0, '0'), tarEnd...))
 	l.finish()
 	host := server.URL + "/v2/a/b/"
+	config := `{"rootfs":{"diff_ids":["` + digestText([]byte("x")) + `"]}}`
 	raw := l.json(map[string]any{
 		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-		"config": map[string]any{"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digestText([]byte("{}")), "size": 2},
+		"config": map[string]any{"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digestText([]byte(config)), "size": len(config)},
 		"layers": []any{map[string]any{
 			"mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip", "digest": digestText([]byte("x")), "size": 1,
 			"urls": []string{strings.Replace(elsewhere.URL, "127.0.0.1", "localhost", 1) + "/secret"},
@@ -376,7 +377,7 @@ func TestForeignURLs(t *testing.T) {
 		}
 		_ = answer.Body.Close()
 	}
-	upload, err := http.Post(host+"blobs/uploads/?digest="+digestText([]byte("{}")), "application/octet-stream", strings.NewReader("{}"))
+	upload, err := http.Post(host+"blobs/uploads/?digest="+digestText([]byte(config)), "application/octet-stream", strings.NewReader(config))
 	if err != nil || upload.StatusCode >= 300 {
 		t.Fatalf("%v, %v", upload, err)
 	}

@@ -1,6 +1,7 @@
 package fix
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"slices"
@@ -65,7 +66,7 @@ func (f *fixer) fixLayers() error {
 			if err == nil {
 				err = f.changeScanned(l, busy)
 			}
-			if err != nil {
+			if err != nil && !errors.Is(err, layer.ErrStopped) {
 				return fmt.Errorf("%s: %w", l.blob.Name, err)
 			}
 			return nil

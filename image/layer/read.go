@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/capwise/capwise/image/facts"
 	"github.com/capwise/capwise/image/gzpatch"
@@ -32,7 +33,12 @@ type Reader struct {
 	meter    *meter.Meter
 	turns    turns
 	progress *Progress
+	failed   atomic.Bool // one of the layers could not be read
 }
+
+// ErrStopped says that a layer was not read to its end, since another of the [Reader]'s
+// could not be read, and its error is the one to know.
+var ErrStopped = errors.New("stopped, since another layer could not be read")
 
 // NewReader returns a reader that asks the cache first, and tells the progress; both
 // may be nil. Together the layers that it reads may unpack to what one target may.

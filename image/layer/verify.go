@@ -9,6 +9,7 @@ import (
 	"hash"
 	"io"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -21,11 +22,13 @@ func verified(blob io.Reader, size int64, digest string, read func(io.Reader) er
 	}
 	if at, ok := blob.(io.ReaderAt); ok {
 		var g errgroup.Group
+		whole := &stoppable{Reader: io.NewSectionReader(at, 0, size)}
 		g.Go(func() error {
-			_, err := io.CopyBuffer(h, struct{ io.Reader }{io.NewSectionReader(at, 0, size)}, make([]byte, pieceSize))
+			_, err := io.CopyBuffer(h, whole, make([]byte, pieceSize))
 			return err
 		})
 		err := read(blob)
+		whole.stop.Store(err != nil)
 		if errHash := g.Wait(); err == nil {
 			err = errHash
 		}
@@ -36,6 +39,20 @@ func verified(blob io.Reader, size int64, digest string, read func(io.Reader) er
 		_, err = io.CopyBuffer(h, struct{ io.Reader }{blob}, make([]byte, pieceSize))
 	}
 	return errors.Join(err, mismatch(h, digest, err))
+}
+
+// stoppable ends where nobody wants the rest.
+type stoppable struct {
+	io.Reader
+	stop atomic.Bool
+}
+
+// Read implements [io.Reader].
+func (s *stoppable) Read(p []byte) (int, error) {
+	if s.stop.Load() {
+		return 0, io.EOF
+	}
+	return s.Reader.Read(p)
 }
 
 // mismatch says that a digest is another, if there is no error yet.

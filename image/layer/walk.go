@@ -28,7 +28,15 @@ type walk struct {
 	plain    io.ReaderAt // the archive, if it is not compressed
 }
 
-func (w *walk) read(s Source) (*facts.Layer, error) {
+func (w *walk) read(s Source) (_ *facts.Layer, err error) {
+	defer func() {
+		if err != nil {
+			w.reader.failed.Store(true)
+		}
+	}()
+	if w.reader.failed.Load() {
+		return nil, ErrStopped
+	}
 	blob, size, err := s.Open()
 	if err != nil {
 		return nil, err
@@ -97,6 +105,9 @@ func (w *walk) archive(archive io.Reader) error {
 		}
 		if err != nil {
 			return err
+		}
+		if w.reader.failed.Load() {
+			return ErrStopped
 		}
 		w.turn.wait(w.builder.Len())
 		if err := limit.Entries.Check(entries); err != nil {

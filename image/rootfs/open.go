@@ -131,7 +131,7 @@ func (s *Source) Read(img *catalog.Image) (*Image, error) {
 			continue
 		}
 		g.Go(func() error {
-			if err := s.load(b, reader); err != nil {
+			if err := s.load(b, reader); err != nil && !errors.Is(err, layer.ErrStopped) {
 				return fmt.Errorf("layer %d of %d: %w", i+1, len(img.Layers), err)
 			}
 			return nil

@@ -44,19 +44,34 @@ func (r *Report) Has(classes []scan.Class) bool {
 	return slices.ContainsFunc(r.Findings, func(f scan.Finding) bool { return slices.Contains(classes, f.Class) })
 }
 
-// image names the image of a finding where its target has several: by its tag, or its
-// platform, or both.
-func (r *Report) image(f *scan.Finding) string {
-	var images, platforms bool
-	for _, other := range r.Findings {
-		images = images || other.Target == f.Target && other.Image != f.Image
-		platforms = platforms || other.Target == f.Target && other.Platform != f.Platform
+// several says of which targets findings are in several images, or for several
+// platforms.
+type several struct{ images, platforms map[string]bool }
+
+func (r *Report) several() several {
+	out := several{map[string]bool{}, map[string]bool{}}
+	first := map[string]*scan.Finding{}
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		one := first[f.Target]
+		if one == nil {
+			first[f.Target] = f
+			continue
+		}
+		out.images[f.Target] = out.images[f.Target] || f.Image != one.Image
+		out.platforms[f.Target] = out.platforms[f.Target] || f.Platform != one.Platform
 	}
-	text := ""
-	if images && f.Image != "" {
+	return out
+}
+
+// target names the target of a finding, and where that has several images, which: by
+// its tag, or its platform, or both.
+func (s several) target(f *scan.Finding) string {
+	text := printable.Name(f.Target)
+	if s.images[f.Target] && f.Image != "" {
 		text += " " + printable.Name(f.Image)
 	}
-	if platforms && f.Platform != "" {
+	if s.platforms[f.Target] && f.Platform != "" {
 		text += " " + printable.Name(f.Platform)
 	}
 	return text
@@ -71,10 +86,11 @@ func (r *Report) WriteTable(w io.Writer) error {
 	t := table.New().BorderTop(false).BorderBottom(false).BorderLeft(false).BorderRight(false).BorderHeader(false).BorderColumn(false).
 		StyleFunc(func(int, int) lipgloss.Style { return lipgloss.NewStyle().PaddingRight(2) }).
 		Headers("VERDICT", "FILE", "CAPABILITIES", "EVIDENCE")
+	several := r.several()
 	for _, f := range r.Findings {
 		where := printable.Name(f.Path)
 		if f.Target != f.Path {
-			where = printable.Name(f.Target) + r.image(&f) + " " + where
+			where = several.target(&f) + " " + where
 		}
 		evidence := f.Evidence
 		if f.Warning != "" {

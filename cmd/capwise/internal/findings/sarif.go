@@ -41,14 +41,15 @@ func (r *Report) WriteSARIF(w io.Writer) error {
 		levels[rule.class] = rule.level
 		run.AddRule("capwise/" + string(rule.class)).WithDescription(rule.says).WithHelpURI(homepage + "/blob/main/docs/scan.md#" + string(rule.class))
 	}
+	several := r.several()
 	for _, f := range r.Findings {
 		level, alert := levels[f.Class]
 		if !alert {
 			continue
 		}
-		text := f.Target + r.image(&f) + ": " + f.Path + " carries " + f.Capabilities + ": " + f.Evidence
+		text := several.target(&f) + ": " + f.Path + " carries " + f.Capabilities + ": " + f.Evidence
 		if f.Capabilities == "" {
-			text = f.Target + r.image(&f) + ": " + f.Path + ": " + f.Evidence
+			text = several.target(&f) + ": " + f.Path + ": " + f.Evidence
 		}
 		location := sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewSimpleArtifactLocation(uriOf(f.Path))).WithRegion(sarif.NewSimpleRegion(1, 1))
 		run.CreateResultForRule("capwise/" + string(f.Class)).WithLevel(level).WithMessage(sarif.NewTextMessage(text)).
