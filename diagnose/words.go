@@ -132,7 +132,7 @@ func (p *patient) executeDirectly() string {
 	first := p.start.Program.Chain[0].Path
 	switch p.start.Syntax {
 	case scenario.DockerRun, scenario.PodmanRun:
-		return fmt.Sprintf("--entrypoint=%s, so that %s does not start it", path, first)
+		return fmt.Sprintf("--entrypoint=%s, so that %s does not start it", shellWord(path), first)
 	case scenario.Compose:
 		return p.at(fmt.Sprintf("entrypoint: [%q]", path))
 	case scenario.Kubernetes:
@@ -326,7 +326,7 @@ func (p *patient) command(c Change) string {
 	case AddCapability:
 		return "start it from where " + list(p.added()) + " still in the bounding set"
 	case Ambient:
-		return "as root: setpriv --reuid=" + fmt.Sprint(p.start.Settings.UID) + " --inh-caps=+net_bind_service --ambient-caps=+net_bind_service " + p.start.Program.Last().Path
+		return "as root: setpriv --reuid=" + fmt.Sprint(p.start.Settings.UID) + " --inh-caps=+net_bind_service --ambient-caps=+net_bind_service " + shellWord(p.start.Program.Last().Path)
 	case AllowNewPrivs:
 		return "start it without no_new_privs (setpriv --no-new-privs, NoNewPrivileges=, a sandbox)"
 	case HostUsers:
