@@ -213,7 +213,7 @@ func (p *patient) grant(c Change, s *scenario.Start) bool {
 	if p.port == 0 || aware == (c == FileGrantEffective) {
 		return false
 	}
-	has := last.File.Caps.Permitted.Has(capset.NetBindService) && !last.File.Foreign && last.File.Caps.Effective != aware
+	has := last.File.Caps.Permitted.Has(capset.NetBindService) && !last.File.Foreign && (aware || last.File.Caps.Effective)
 	last.File.Caps = filecap.Caps{
 		Permitted: last.File.Caps.Permitted | netBindService, Inheritable: last.File.Caps.Inheritable,
 		Effective: !aware, Revision: filecap.V2,
