@@ -11,5 +11,5 @@ import "embed"
 //
 //go:embed sys/caps_linux.go sys/raise_linux.go sys/rebind_linux.go sys/die_linux.go sys/bind_linux.go sys/bind_socketcall_linux.go
 //go:embed sys/demote_linux.go sys/prctl_linux.go sys/owner_linux.go sys/ioctl_linux.go sys/ioctl_none1_linux.go
-//go:embed refusal/refusal.go refusal/table.go refusal/collect_linux.go place/signs.go place/here_linux.go
+//go:embed refusal/refusal.go refusal/table.go refusal/collect_linux.go refusal/noted_linux.go place/signs.go place/here_linux.go
 var Files embed.FS
