@@ -73,6 +73,6 @@ done
 
 cd "$root"
 if command -v shellcheck >/dev/null; then
-	grep -rlE '^#!/bin/(ba)?sh' scripts deploy .ci | xargs shellcheck -x || failed=yes
+	grep -rlE '^#!/bin/(ba)?sh' scripts test deploy .ci | xargs shellcheck -x || failed=yes
 fi
 [ -z "$failed" ]
