@@ -103,7 +103,7 @@ func TestRemedyChanges(t *testing.T) {
 // TestRemedyPrivilege holds that a remedy gives what its greatest change gives.
 func TestRemedyPrivilege(t *testing.T) {
 	for want, changes := range map[string][]diagnose.Change{
-		"none":           {diagnose.ChangePort, diagnose.FileStrip},
+		"nothing":        {diagnose.ChangePort, diagnose.FileStrip},
 		"root":           {diagnose.AddCapability, diagnose.RunAsRoot},
 		"one capability": {diagnose.FilePermitted, diagnose.AddCapability},
 	} {

@@ -43,7 +43,7 @@ func Run(args []string, version string, caller uint32) (scenario.Start, error) {
 	switch {
 	case line.Options.Has("shell") && len(line.Rest) == 0:
 		command.args = []string{"/bin/sh"}
-		start.Note("--shell starts the caller's shell; taken for /bin/sh")
+		start.Note("--shell starts the caller's shell; assuming /bin/sh")
 	case len(line.Rest) == 0:
 		return scenario.Start{}, fmt.Errorf("systemd-run: no program")
 	}
