@@ -39,15 +39,15 @@ test:
 	@scripts/test.sh
 
 test-servers:
-	@scripts/test-servers.sh
+	@test/e2e/test-servers.sh
 
 test-kernel:
-	@scripts/kernelcheck.sh
+	@test/kernel/kernelcheck.sh
 	@bin/capwise-kernelcheck -mode full
 
 test-kernel-qemu:
-	@scripts/kernel-qemu.sh
-	@scripts/buffers-qemu.sh
+	@test/kernel/kernel-qemu.sh
+	@test/kernel/buffers-qemu.sh
 
 test-attack:
 	@scripts/test-attack.sh
@@ -62,7 +62,7 @@ lint:
 	@scripts/lint.sh
 
 bench: build
-	@scripts/bench.sh
+	@test/peers/bench.sh
 
 images:
 	@scripts/images.sh

@@ -1,4 +1,4 @@
-// Package aware finds out whether a program raises capabilities by itself, from
+// Package aware finds out whether a program raises its capabilities, from
 // its file alone: without running it, and also where it was stripped.
 //
 // A program that does is capability-aware, and its file can carry a capability as

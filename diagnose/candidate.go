@@ -90,7 +90,7 @@ func (x *candidate) appliesToFile(c Change) bool {
 	case MoveFile:
 		return file.Nosuid
 	default: // permitted for a program that raises it, with the effective bit for one that does not
-		has := file.Caps.Permitted.Has(capset.NetBindService) && !file.Foreign && file.Caps.Effective != aware
+		has := file.Caps.Permitted.Has(capset.NetBindService) && !file.Foreign && (aware || file.Caps.Effective)
 		return x.port != 0 && aware == (c == FileGrant) && !has
 	}
 }

@@ -170,7 +170,7 @@ func (x *candidate) command(c Change) string {
 	case AddCapability:
 		return "start it from where " + list(x.added()) + " still in the bounding set"
 	case Ambient:
-		return "as root: setpriv --reuid=" + fmt.Sprint(x.start.Settings.UID) + " --inh-caps=+net_bind_service --ambient-caps=+net_bind_service " + x.start.Program.Last().Path
+		return "as root: setpriv --reuid=" + fmt.Sprint(x.start.Settings.UID) + " --inh-caps=+net_bind_service --ambient-caps=+net_bind_service " + shellWord(x.start.Program.Last().Path)
 	case AllowNewPrivs:
 		return "start it without no_new_privs (setpriv --no-new-privs, NoNewPrivileges=, a sandbox)"
 	case HostUsers:

@@ -16,6 +16,12 @@ func TestShellWord(t *testing.T) {
 		"/$(id)`id`\"\\":        "'/$(id)`id`\"\\'",
 		"/it's":                 `'/it'\''s'`,
 		"/a\nb":                 "'/a\nb'",
+		"09:@AZaz":              "09:@AZaz",
+		"\u0080":                "\u0080",
+		"[":                     "'['",
+		"`":                     "'`'",
+		"{":                     "'{'",
+		"-c":                    "'-c'",
 		"~root":                 "'~root'",
 	} {
 		got := shellWord(name)

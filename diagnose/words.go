@@ -132,7 +132,7 @@ func (x *candidate) executeDirectly() string {
 	first := x.start.Program.Chain[0].Path
 	switch x.start.Syntax {
 	case scenario.DockerRun, scenario.PodmanRun:
-		return fmt.Sprintf("--entrypoint=%s, so that %s does not start it", path, first)
+		return fmt.Sprintf("--entrypoint=%s, so that %s does not start it", shellWord(path), first)
 	case scenario.Compose:
 		return x.at(fmt.Sprintf("entrypoint: [%q]", path))
 	case scenario.Kubernetes:

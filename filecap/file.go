@@ -29,5 +29,5 @@ func Set(path string, c Caps) error {
 	return set(path, raw)
 }
 
-// Remove removes the attribute. It is no error if there is none.
+// Remove removes the attribute. That there is none is not an error.
 func Remove(path string) error { return remove(path) }

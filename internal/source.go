@@ -12,7 +12,7 @@ import (
 
 //go:embed sys/caps_linux.go sys/raise_linux.go sys/rebind_linux.go sys/die_linux.go sys/bind_linux.go sys/bind_socketcall_linux.go
 //go:embed sys/demote_linux.go sys/prctl_linux.go sys/owner_linux.go sys/ioctl_linux.go sys/ioctl_none1_linux.go
-//go:embed refusal/refusal.go refusal/table.go refusal/collect_linux.go environ/signs.go environ/here_linux.go
+//go:embed refusal/refusal.go refusal/table.go refusal/collect_linux.go refusal/noted_linux.go environ/signs.go environ/here_linux.go
 var files embed.FS
 
 // Files returns the files, by their names below this folder.

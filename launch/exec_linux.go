@@ -29,7 +29,7 @@ func Exec(path string, args []string, caps Caps) error {
 		return failed("", err)
 	}
 	if before.gained() {
-		return failed("", errors.New("its own file carries capabilities or a set-id bit, and would give them to any program; put a launcher that is made for one program there instead"))
+		return failed("", errors.New("this copy of capwise carries file capabilities or a set-id bit, and would give them to any program; use a pinned launcher (capwise fix --mode launcher)"))
 	}
 	after, err := caps.plan(before)
 	if err != nil {

@@ -178,7 +178,7 @@ func TestExecRefuses(t *testing.T) {
 	need.Root(t)
 	var said string
 	kerneltest.Child{FileCaps: bindCap}.Run(t, "exec", &said, "/bin/true")
-	if !strings.Contains(said, "its own file carries capabilities") {
+	if !strings.Contains(said, "carries file capabilities") {
 		t.Errorf("with file capabilities: %q", said)
 	}
 	kerneltest.Child{FileCaps: bindCap, EmptyBounding: true}.Run(t, "exec", &said, "/nothing")

@@ -18,7 +18,7 @@ type Outcome struct {
 	Dumpable uint8
 	// PdeathCleared says that PR_SET_PDEATHSIG is undone.
 	PdeathCleared bool
-	// Rules is which rules had a say.
+	// Rules is the rules that applied.
 	Rules Rules
 }
 

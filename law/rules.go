@@ -5,7 +5,7 @@ import (
 	"math/bits"
 )
 
-// Rule is one rule of the kernel. Rules that had a say make up the trace of an
+// Rule is one rule of the kernel. The rules that applied make up the trace of an
 // outcome, in the order in which the kernel goes through them.
 type Rule uint8
 

@@ -149,84 +149,12 @@ var capwiseMarker = %[7]q
 
 // inNet adds what package net gets.
 func (t *Toolchain) inNet(out map[string][]byte) error {
-	out["net/capwise_refused.go"] = []byte(netAdapter)
 	return errors.Join(
-		t.add(out, "net", "", "refusal", "refusal.go", "table.go", "collect_linux.go"),
+		t.add(out, "net", "", "refusal", "refusal.go", "table.go", "collect_linux.go", "noted_linux.go"),
 		t.add(out, "net", "", "environ", "signs.go", "here_linux.go"),
 		t.add(out, "net", "", "sys", "caps_linux.go", "prctl_linux.go", "owner_linux.go", "ioctl_linux.go", "ioctl_none1_linux.go"),
 	)
 }
-
-// netAdapter remembers why a port was last refused, for the errors that say so.
-const netAdapter = `package net
-
-import (
-	"os"
-	"sync"
-	"syscall"
-)
-
-// capwiseNoted is few: a program listens on few ports.
-var capwiseNoted struct {
-	sync.Mutex
-	why []struct {
-		port int
-		text string
-	}
-}
-
-func capwiseRefused(laddr Addr, err error) {
-	port := capwisePort(laddr)
-	if err != syscall.EACCES || port == 0 {
-		return
-	}
-	text := ": " + capwiseExplain(port)
-	capwiseNoted.Lock()
-	defer capwiseNoted.Unlock()
-	for i := range capwiseNoted.why {
-		if w := &capwiseNoted.why[i]; w.port == port {
-			w.text = text
-			return
-		}
-	}
-	capwiseNoted.why = append(capwiseNoted.why, struct {
-		port int
-		text string
-	}{port, text})
-}
-
-func capwiseWhy(e *OpError) string {
-	if e.Op != "listen" {
-		return ""
-	}
-	if call, ok := e.Err.(*os.SyscallError); !ok || call.Syscall != "bind" || call.Err != syscall.EACCES {
-		return ""
-	}
-	port := capwisePort(e.Addr)
-	capwiseNoted.Lock()
-	defer capwiseNoted.Unlock()
-	for _, w := range capwiseNoted.why {
-		if w.port == port {
-			return w.text
-		}
-	}
-	return ""
-}
-
-func capwisePort(a Addr) int {
-	switch a := a.(type) {
-	case *TCPAddr:
-		if a != nil {
-			return a.Port
-		}
-	case *UDPAddr:
-		if a != nil {
-			return a.Port
-		}
-	}
-	return 0
-}
-`
 
 // add transplants files of a package of this module; see [transplanter].
 func (t *Toolchain) add(out map[string][]byte, target, adapted, folder string, names ...string) error {

@@ -9,7 +9,7 @@ import (
 // Tree looks for files with capabilities below a directory. It asks every
 // regular file for its attributes, and opens none: neither FIFOs nor devices are
 // touched, symbolic links are not followed, and file systems that hold no files
-// (/proc, /sys, cgroups, ...) are passed over. Memory does not grow with the
+// (/proc, /sys, cgroups, ...) are ignored. Memory does not grow with the
 // tree: what is open at a time is a directory for each level and worker.
 type Tree struct {
 	// OneFileSystem leaves out what is mounted below the directory.

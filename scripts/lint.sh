@@ -4,8 +4,9 @@
 # Formatting, linters (go vet, as golangci-lint's govet, is one of them) and known
 # vulnerabilities, for the named modules or for all, each with the versions of its
 # own go.mod; go vet itself for what else than this machine's Linux code is compiled
-# for. The database of vulnerabilities is asked only where it can be reached, and
-# the shell scripts are looked at only where shellcheck is installed.
+# for. Vale checks the prose of README, docs and the like (docs/style.md). The database
+# of vulnerabilities is asked only where it can be reached, and the shell scripts are
+# looked at only where shellcheck is installed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD
@@ -31,7 +32,7 @@ workspace() {
 	echo "$file"
 }
 
-scripts/tools.sh gofumpt golangci-lint govulncheck
+scripts/tools.sh gofumpt golangci-lint govulncheck vale
 
 failed=
 unformatted=$(find "$@" -name '.?*' -prune -o -name '*.go' -print0 | xargs -0 "$tools/gofumpt" -l | sort -u)
@@ -73,6 +74,9 @@ done
 
 cd "$root"
 if command -v shellcheck >/dev/null; then
-	grep -rlE '^#!/bin/(ba)?sh' scripts deploy .ci | xargs shellcheck -x || failed=yes
+	grep -rlE '^#!/bin/(ba)?sh' scripts test deploy .ci | xargs shellcheck -x || failed=yes
 fi
+prose=(README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs)
+"$tools/vale" --output=line "${prose[@]}" || failed=yes
+"$tools/vale" --config=docs/.vale/sentences.ini --output=line "${prose[@]}" || failed=yes
 [ -z "$failed" ]

@@ -12,7 +12,7 @@ if [ "$(id -u)" != 0 ]; then
 	echo "mutate.sh: most tests of privileges need root, and would notice nothing" >&2
 	exit 1
 fi
-scripts/kernelcheck.sh -
+test/kernel/kernelcheck.sh -
 scripts/launchers.sh
 ulimit -v 16777216 # KiB: a change may make a loop endless
 GOWORK=off exec go run ./test/mutants "$@"

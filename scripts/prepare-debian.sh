@@ -45,7 +45,7 @@ needs=(
 	"python3 /usr/bin/python3" # does its job behind a launcher, as do
 	"nodejs /usr/bin/node"
 	"default-jre-headless /usr/bin/java"
-	"debootstrap debootstrap" # makes the root file system of scripts/realcases.sh
+	"debootstrap debootstrap" # makes the root file system of test/e2e/realcases.sh
 )
 
 say() { echo "prepare-debian.sh: $*" >&2; }

@@ -77,7 +77,7 @@ scripts/tools.sh gotestsum
 
 gotest "library, without cgo" . CGO_ENABLED=0 -- ./...
 gotest "library, with cgo" . CGO_ENABLED=1 -- .
-scripts/kernelcheck.sh -
+test/kernel/kernelcheck.sh -
 gotest "law against this kernel" test/kernel CGO_ENABLED=0 -- -count=1 ./...
 grep -o '[0-9]* cases compared[^"\\]*' "$work/law-against-this-kernel.json" || true
 gotest "library, race detector" . CGO_ENABLED=1 -- -race -parallel 16 . ./capset ./cred ./diagnose ./filecap ./scan
@@ -118,11 +118,11 @@ grep 'left out' "$work/lint" >"$work/notes" || true
 
 say "images"
 scripts/images.sh
-scripts/realcases.sh
-scripts/servers.sh caddy
+test/e2e/realcases.sh
+test/e2e/servers.sh caddy
 
 say "Caddy 2.10.2: its own tests"
-scripts/suites.sh caddy
+test/e2e/suites.sh caddy
 
 export CAPWISE_CADDY_IMAGE=$root/dist/caddy-amd64.tar CAPWISE_COREDNS_IMAGE=$root/dist/coredns-amd64.tar
 export CAPWISE_BUILDER_IMAGE=$root/dist/caddy-builder-amd64.tar

@@ -9,7 +9,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 out=$root/.cache/tools
 mkdir -p "$out"
 cd "$root/tools"
-export GOWORK=off GOFLAGS='' GOOS='' GOARCH='' CGO_ENABLED=0
+export GOWORK=off GOFLAGS='' GOOS='' GOARCH=''
 for name; do
 	if [ "$out/$name" -nt go.sum ] && [[ "$(go version "$out/$name")" == *": $(go env GOVERSION)" ]]; then
 		continue
@@ -19,6 +19,8 @@ for name; do
 		exit 1
 	}
 	echo "tools.sh: building $name" >&2
-	go build -trimpath -o "$out/$name.$$" "$package"
+	cgo=0
+	[ "$name" != vale ] || cgo=1 # its parsers are in C
+	CGO_ENABLED=$cgo go build -trimpath -o "$out/$name.$$" "$package"
 	mv "$out/$name.$$" "$out/$name"
 done

@@ -32,7 +32,7 @@ func (*admin) CaddyModule() caddy.ModuleInfo {
 func (a *admin) Provision(ctx caddy.Context) error {
 	listeners, err := httpListeners(ctx)
 	if err != nil {
-		return nil //nolint:nilerr // Caddy comes to the same error by itself
+		return nil //nolint:nilerr // Caddy reports the same error
 	}
 	a.receipt = newReceipt(diagnose.Self(), listeners)
 	if !given.first(ctx) {

@@ -54,7 +54,7 @@ func newBuild() *cobra.Command {
 	return &cobra.Command{
 		Use:                   "build [--start=...] [--no-setcap] {[GO BUILD ARGS] | -- COMMAND...}",
 		DisableFlagsInUseLine: true,
-		Short:                 "Build a Go program that raises by itself",
+		Short:                 "Build a Go program that raises its capability",
 		Long:                  buildLong, Example: buildExamples,
 		DisableFlagParsing: true,
 		RunE: func(cmd *cobra.Command, args []string) error {

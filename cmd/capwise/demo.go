@@ -21,7 +21,7 @@ const demoLong = `Start copies of capwise as a server that listens on a high and
 with the file capability cap_net_bind_service as permitted only (+p), with its
 effective bit (+ep) and without, each with every capability dropped and with
 that one allowed. The table shows what this kernel does, and whether the law
-that the other commands ask foretold it.
+that the other commands ask predicted it.
 
 It takes root or user namespaces, a few seconds, and leaves nothing behind.`
 
@@ -46,8 +46,8 @@ func demo(w io.Writer) error {
 		return err
 	}
 	t := table.New().Border(lipgloss.NormalBorder()).
-		Headers("file", "capabilities", "port 8080", "port 80", "as foretold")
-	foretold := true
+		Headers("file", "capabilities", "port 8080", "port 80", "as predicted")
+	predicted := true
 	const bind = capset.Set(1 << capset.NetBindService)
 	permitted := &filecap.Caps{Permitted: bind, Revision: filecap.V2}
 	effective := &filecap.Caps{Permitted: bind, Effective: true, Revision: filecap.V2}
@@ -56,7 +56,7 @@ func demo(w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		foretold = foretold && agrees
+		predicted = predicted && agrees
 		t.Row(row...)
 	}
 	if _, err := lipgloss.Fprintln(printable.Raw(w), printable.Styled(t.String())); err != nil {
@@ -65,7 +65,7 @@ func demo(w io.Writer) error {
 	if _, err := fmt.Fprint(w, demoEnd); err != nil {
 		return err
 	}
-	if !foretold {
+	if !predicted {
 		return errFails
 	}
 	return nil

@@ -79,7 +79,7 @@ func (e *explain) commonFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&e.listen, "listen", nil, "address that the program binds, instead of those found; such as :80, udp/:53 (repeatable)")
 	f.StringVar(&e.program, "program", "", "aware or dumb: whether the program raises its permitted capabilities by itself (default: aware if its file carries a capability that is permitted only)")
 	f.StringVar(&e.format, "format", "text", "text or json")
-	f.BoolVar(&e.trace, "trace", false, "show which rules of the kernel had a say")
+	f.BoolVar(&e.trace, "trace", false, "show which rules of the kernel applied")
 }
 
 func (e *explain) run(cmd *cobra.Command, args []string) error {
@@ -100,7 +100,7 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 	r := report.Of()
 	for _, s := range starts {
 		if len(s.Listens) == 0 && s.Refused == nil {
-			s.Note("no address is known that it binds, so none is judged; --listen names one")
+			s.Note("no listen address found, so no bind was checked; name one with --listen")
 		}
 		var forbids diagnose.Policy
 		if s.Container != nil && options.Policy != nil {
@@ -151,7 +151,7 @@ func (e *explain) kernelRules(cmd *cobra.Command) (law.Kernel, error) {
 	}
 	k, sure, err := law.KernelOf(e.kernel)
 	if err == nil && !sure {
-		cmd.PrintErrf("capwise: --kernel %s: the rule for set-user-ID and set-group-ID files changed about there; taken for the newer one\n", e.kernel)
+		cmd.PrintErrf("capwise: --kernel %s: set-ID handling changed between 6.12 and 6.18; assuming the newer rule\n", e.kernel)
 	}
 	return k, err
 }

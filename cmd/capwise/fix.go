@@ -202,7 +202,7 @@ func fixText(r *imagefix.Report) string {
 		for _, note := range f.Notes {
 			fmt.Fprintf(&b, "  %s\n", printable.Line(note))
 		}
-		fmt.Fprintf(&b, "  %s from byte %d of layer %s\n", count(f.Bytes, "byte"), f.Offset, f.Layer)
+		fmt.Fprintf(&b, "  %s changed at offset %d of layer %s\n", count(f.Bytes, "byte"), f.Offset, f.Layer)
 	}
 	for _, c := range r.Blobs {
 		fmt.Fprintf(&b, "%-8s  %s, %d bytes%s\n", c.Kind, c.Old, c.OldSize, howText(c))
@@ -210,13 +210,13 @@ func fixText(r *imagefix.Report) string {
 	}
 	switch {
 	case len(r.Files) == 0 && r.Out == r.Target:
-		fmt.Fprintf(&b, "nothing to do: %s is as wanted\n", printable.Name(r.Target))
+		fmt.Fprintf(&b, "nothing to do: %s already has the wanted capabilities\n", printable.Name(r.Target))
 	case len(r.Files) == 0 && r.DryRun:
 		fmt.Fprintf(&b, "nothing to do: %s would be a copy of %s\n", printable.Name(r.Out), printable.Name(r.Target))
 	case len(r.Files) == 0:
 		fmt.Fprintf(&b, "nothing to do: %s is a copy of %s\n", printable.Name(r.Out), printable.Name(r.Target))
 	case r.DryRun:
-		fmt.Fprintf(&b, "dry run: nothing is written; it would be to %s\n", printable.Name(r.Out))
+		fmt.Fprintf(&b, "dry run: would write %s\n", printable.Name(r.Out))
 	default:
 		fmt.Fprintf(&b, "written: %s\n", printable.Name(r.Out))
 	}

@@ -214,7 +214,7 @@ func TestSchemaCauses(t *testing.T) {
 	}
 }
 
-// TestDemo holds that the demonstration comes out as foretold, as root and in a
+// TestDemo holds that the demonstration comes out as predicted, as root and in a
 // user namespace.
 func TestDemo(t *testing.T) {
 	need.Root(t)
@@ -223,9 +223,9 @@ func TestDemo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, row := range []string{
-		"│+ep │all dropped │exec: operation not permitted│exec: operation not permitted│yes        │",
-		"│+p  │one allowed │served                       │served                       │yes        │",
-		"│none│one allowed │served                       │bind: permission denied      │yes        │",
+		"│+ep │all dropped │exec: operation not permitted│exec: operation not permitted│yes         │",
+		"│+p  │one allowed │served                       │served                       │yes         │",
+		"│none│one allowed │served                       │bind: permission denied      │yes         │",
 	} {
 		if !strings.Contains(out.String(), row) {
 			t.Errorf("no row %s in\n%s", row, &out)

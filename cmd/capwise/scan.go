@@ -24,10 +24,10 @@ import (
 
 const scanLong = `Find the files that carry capabilities, and say what becomes of each:
 
-    aware                 raises its capability by itself; nothing to do
-    aware-but-effective   raises by itself, but does not start where it is
+    aware                 raises its capability; nothing to do
+    aware-but-effective   raises its capability, but does not start where it is
                           dropped: make it +p
-    dumb                  cannot raise by itself: with +ep it does not start
+    dumb                  cannot raise it: with +ep it does not start
                           where it is dropped, with +p it is of no use
     foreign               counts in another user namespace only
     empty                 no capability in it; it only clears ambient ones

@@ -64,7 +64,7 @@ func NextDirent(buf []byte) (d Dirent, rest []byte, err error) {
 	}
 	length := int(binary.NativeEndian.Uint16(buf[16:]))
 	if length < fixed+1 || length > len(buf) {
-		return Dirent{}, nil, errors.New("getdents64: an entry of no sense")
+		return Dirent{}, nil, errors.New("getdents64: malformed entry")
 	}
 	name := buf[fixed:length]
 	end := bytes.IndexByte(name, 0)

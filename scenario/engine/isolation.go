@@ -35,7 +35,7 @@ func SecurityOption(start *scenario.Start, text string) error {
 		}
 	case "disable", "mask", "unmask", "proc-opts", "systempaths", "writable-cgroups":
 	default:
-		start.Note(fmt.Sprintf("security option %q is unknown and passed over", text))
+		start.Note(fmt.Sprintf("security option %q is unknown and ignored", text))
 	}
 	return nil
 }
@@ -93,7 +93,7 @@ func (k *container) userNamespace() error {
 		s.UserNamespace = true
 		k.keepID(argument)
 	case "container":
-		k.note("--userns=container:%s: taken for a user namespace other than the host's", argument)
+		k.note("--userns=container:%s: assuming a user namespace other than the host's", argument)
 		s.UserNamespace = true
 	default:
 		return fmt.Errorf("--userns=%s: want host, private, auto, keep-id, nomap, container:NAME or ns:PATH", mode)
@@ -105,7 +105,7 @@ func (k *container) userNamespace() error {
 func (k *container) keepID(argument string) {
 	uid, gid := k.caller.UID, k.caller.GID
 	if !k.caller.Rootless {
-		k.note("--userns=keep-id: the command is taken for that of an ordinary user")
+		k.note("--userns=keep-id: assuming that an ordinary user runs the command")
 		if uid == 0 {
 			uid, gid = 1000, 1000
 		}
@@ -147,10 +147,10 @@ func (k *container) network() error {
 		s.Network = scenario.NetworkHost
 	case mode == "container" || mode == "ns":
 		s.Network = scenario.NetworkJoined
-		k.note("the network is that of %s: which ports are privileged in it is taken from how the engine makes networks", argument)
+		k.note("the network is that of %s; assuming the engine's default ip_unprivileged_port_start there", argument)
 	case k.options.Has("pod") && value == "":
 		s.Network = scenario.NetworkJoined
-		k.note("the network is that of pod %s: which ports are privileged in it is taken from how the engine makes networks",
+		k.note("the network is that of pod %s; assuming the engine's default ip_unprivileged_port_start there",
 			k.options.Last("pod"))
 	}
 	if k.caller.Rootless && !k.isPodman() {

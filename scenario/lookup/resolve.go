@@ -115,7 +115,7 @@ func (r *resolver) lookUp(user string) (account, error) {
 	if user == "root" {
 		return account{}, nil
 	}
-	r.start.Note(fmt.Sprintf("user %q: without its image the number is not known; taken for a user other than root", user))
+	r.start.Note(fmt.Sprintf("user %q: the number is not known without the image; assuming a user other than root", user))
 	return account{somebody, somebody}, nil
 }
 
@@ -185,7 +185,7 @@ func (r *resolver) unknownProgram() {
 	}
 	if r.given.FileCaps == nil {
 		s.Program.Unknown = true
-		s.Note("what the image executes is not known, so its file is taken to carry no capabilities; --image or --file-caps says more")
+		s.Note("it is not known what the image executes; assuming a file without capabilities; use --image or --file-caps")
 	}
 }
 

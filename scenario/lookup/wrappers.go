@@ -66,7 +66,7 @@ func (w *walk) registered(m *Misc, info scenario.FileInfo) error {
 	by, err := w.interpreterOf(m.Interpreter)
 	if err != nil && m.Opened {
 		w.add(scenario.FileInfo{Path: m.Interpreter})
-		w.start.Note(fmt.Sprintf("binfmt_misc (%s) has %s execute %s, which was opened when it was registered: what it carries was not looked at, and taken for nothing", m.Name, m.Interpreter, info.Path))
+		w.start.Note(fmt.Sprintf("binfmt_misc (%s) has %s execute %s, which was opened when it was registered; assuming that it carries no capabilities", m.Name, m.Interpreter, info.Path))
 		return nil
 	}
 	if err != nil {

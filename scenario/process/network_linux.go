@@ -19,7 +19,7 @@ func (r *reader) network() {
 	mine := sys.NetworkNamespace()
 	its, err := os.Readlink(r.path("ns/net"))
 	if err != nil {
-		r.start.Note(fmt.Sprintf("which network it is in does not show: %v; taken for the reader's", err))
+		r.start.Note(fmt.Sprintf("cannot determine its network namespace (%v); assuming capwise's own", err))
 		its = mine
 	}
 	s.Network = scenario.NetworkPrivate
@@ -29,7 +29,7 @@ func (r *reader) network() {
 	r.owner()
 	start, err := portStart(r.path("ns/net"), its == mine)
 	if err != nil {
-		r.start.Note(fmt.Sprintf("ip_unprivileged_port_start of its network does not show: %v; taken for what %s sets", err, s.Runtime.Name))
+		r.start.Note(fmt.Sprintf("cannot determine ip_unprivileged_port_start of its network (%v); assuming what %s sets", err, s.Runtime.Name))
 		return
 	}
 	s.PortStart = start
@@ -54,7 +54,7 @@ func (r *reader) owner() {
 	}
 	owners, err := sys.NamespaceOwners(r.path("ns/net"))
 	if err != nil {
-		r.start.Note(fmt.Sprintf("who owns its network does not show: %v; taken for its own", err))
+		r.start.Note(fmt.Sprintf("cannot determine who owns its network (%v); assuming its own user namespace", err))
 		return
 	}
 	if contains(owners, user) {

@@ -73,7 +73,7 @@ func (r *reader) credentials() error {
 		}
 		running.Securebits = cred.Securebits(bits)
 	} else if running.UID.Effective == 0 && c.Bounding&^c.Permitted != 0 {
-		r.start.Note("the secure bits of another process do not show; taken for none")
+		r.start.Note("securebits of another process cannot be read; assuming none")
 	}
 	r.start.Running = &running
 	r.start.Settings = scenario.Settings{
@@ -99,7 +99,7 @@ func (r *reader) program() {
 	args := strings.Split(strings.TrimSuffix(r.text("cmdline"), "\x00"), "\x00")
 	exe, err := os.Readlink(r.path("exe"))
 	if err != nil {
-		r.start.Note(fmt.Sprintf("which file it executes does not show: %v", err))
+		r.start.Note(fmt.Sprintf("cannot determine which file it executes: %v", err))
 		exe = args[0]
 	}
 	exe = strings.TrimSuffix(exe, " (deleted)")
@@ -113,7 +113,7 @@ func (r *reader) file() {
 	file, err := execfile.Read(r.path("exe"))
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		r.start.Note("the capabilities of its file do not show; taken for none")
+		r.start.Note("cannot read the capabilities of its file; assuming none")
 	case err != nil:
 		r.start.Note(fmt.Sprintf("the capabilities of its file: %v", err))
 	}
@@ -168,7 +168,7 @@ func (r *reader) sockets() {
 func (r *reader) socketInodes() []string {
 	entries, err := os.ReadDir(r.path("fd"))
 	if err != nil {
-		r.start.Note(fmt.Sprintf("what it listens on does not show: %v", err))
+		r.start.Note(fmt.Sprintf("cannot determine what it listens on: %v", err))
 	}
 	var inodes []string
 	for _, e := range entries {

@@ -64,10 +64,10 @@ func (u *reader) identity(start *scenario.Start, c command, dynamic bool) {
 	r, s := &start.Request, &start.Settings
 	switch {
 	case c.asRoot:
-		start.Note("ExecStart=! runs the program as root, so that it can change to User= by itself")
+		start.Note("ExecStart=! runs the program as root, so that it can change to User= itself")
 		user, group = "", ""
 	case dynamic && (user == "" || !isRoot(user)):
-		start.Note(fmt.Sprintf("DynamicUser=yes picks a number from %d on; taken for that one", dynamicUID))
+		start.Note(fmt.Sprintf("DynamicUser=yes picks a number from %d on; assuming that one", dynamicUID))
 		s.UID, s.GID = dynamicUID, dynamicUID
 		user = ""
 	}

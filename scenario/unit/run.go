@@ -51,7 +51,7 @@ func (c Caller) Run(args []string) (scenario.Start, error) {
 	switch {
 	case line.Options.Has("shell") && len(line.Rest) == 0:
 		command.args = []string{"/bin/sh"}
-		start.Note("--shell starts the caller's shell; taken for /bin/sh")
+		start.Note("--shell starts the caller's shell; assuming /bin/sh")
 	case len(line.Rest) == 0:
 		return scenario.Start{}, fmt.Errorf("systemd-run: no program")
 	}

@@ -19,8 +19,8 @@
 //
 // Debian 12 with the packages docker.io iptables podman runc crun conmon systemd
 // dbus iproute2 util-linux mount libcap2-bin curl bind9-dnsutils, and Go.
-// The real programs of TestRealCases come from scripts/realcases.sh, which wants debootstrap,
-// the servers of TestServers from scripts/servers.sh.
+// The real programs of TestRealCases come from test/e2e/realcases.sh, which wants debootstrap,
+// the servers of TestServers from test/e2e/servers.sh.
 // A test that misses one of them is skipped by that name, and fails where the
 // environment has CI=true.
 //

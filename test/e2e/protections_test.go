@@ -19,7 +19,7 @@ import (
 // systemd that runs: each of the settings that protect something, for root and for
 // another user, and lines of capability sets.
 func TestProtections(t *testing.T) {
-	results.report(t, "each protection costs the privileges that are foretold", systemd.Name())
+	results.report(t, "each protection costs the privileges that are predicted", systemd.Name())
 	need(t, systemd.needs...)
 	probe := get(t, probeNone)
 	t.Cleanup(func() { // what StateDirectory= leaves
@@ -54,7 +54,7 @@ func TestProtections(t *testing.T) {
 	}
 }
 
-// holdUnit makes a start and compares what it came to with what was foretold.
+// holdUnit makes a start and compares what it came to with what was predicted.
 func holdUnit(t *testing.T, spec engine.Spec) {
 	argv, err := systemd.Command("name", spec)
 	if err != nil {
@@ -67,13 +67,13 @@ func holdUnit(t *testing.T, spec engine.Spec) {
 	}
 	facts := ask(t, systemd, spec)
 	if got, want := facts["NoNewPrivs"] == "1", said.Settings.NoNewPrivs; got != want {
-		t.Errorf("no_new_privs is %t, foretold %t", got, want)
+		t.Errorf("no_new_privs is %t, predicted %t", got, want)
 	}
 	if got, want := facts["Nosuid"] == "true", said.Settings.Nosuid; got != want {
-		t.Errorf("the program lies on a nosuid mount: %t, foretold %t", got, want)
+		t.Errorf("the program lies on a nosuid mount: %t, predicted %t", got, want)
 	}
 	if got, want := facts["UidMap"] != "0 0 4294967295", said.Settings.UserNamespace; got != want {
-		t.Errorf("in a user namespace: %t (%s), foretold %t", got, facts["UidMap"], want)
+		t.Errorf("in a user namespace: %t (%s), predicted %t", got, facts["UidMap"], want)
 	}
 	mine := machineBounding(t, said.Settings.UserNamespace)
 	for _, set := range []struct {
@@ -81,7 +81,7 @@ func holdUnit(t *testing.T, spec engine.Spec) {
 		said capset.Set
 	}{{"CapBnd", said.Settings.Granted & mine}, {"CapAmb", said.Settings.Ambient & mine}} {
 		if want := fmt.Sprintf("%016x", uint64(set.said)); facts[set.key] != want {
-			t.Errorf("%s is %s, foretold %s (%s)", set.key, facts[set.key], want, strings.Join(said.Notes, "; "))
+			t.Errorf("%s is %s, predicted %s (%s)", set.key, facts[set.key], want, strings.Join(said.Notes, "; "))
 		}
 	}
 }

@@ -10,12 +10,12 @@ import (
 	"github.com/capwise/capwise/test/e2e/internal/sandbox"
 )
 
-// debianTar and fpingDeb are what scripts/realcases.sh makes.
+// debianTar and fpingDeb are what test/e2e/realcases.sh makes.
 func debianTar() string { return artifact("", "../../.cache/realcases/debian.tar") }
 
 func fpingDeb() string { return artifact("", "../../.cache/realcases/fping.deb") }
 
-// debianRoot unpacks the root file system of scripts/realcases.sh, with capwise in it.
+// debianRoot unpacks the root file system of test/e2e/realcases.sh, with capwise in it.
 func debianRoot(t *testing.T) string {
 	t.Helper()
 	root, err := os.MkdirTemp(sandbox.Dir(), "upgrade-")

@@ -53,7 +53,7 @@ type Report struct {
 	Counts
 	Kernel           law.Kernel
 	Sweeps           []SweepCounts
-	Rules            map[law.Rule]int // how many cases each rule had a say in
+	Rules            map[law.Rule]int // how many cases each rule applied in
 	MutantMismatches []int            // of each mutant
 	Shown            []string         // the first mismatches, in full
 }

@@ -15,7 +15,7 @@ import (
 func check(t *testing.T, cases int, seed uint64, mutants ...kernelcheck.Model) kernelcheck.Report {
 	t.Helper()
 	need.Root(t)
-	need.File(t, "agent/src/agent", "scripts/kernelcheck.sh -")
+	need.File(t, "agent/src/agent", "test/kernel/kernelcheck.sh -")
 	r, err := kernelcheck.Run(kernelcheck.Options{
 		Random: cases, Seed: seed, Workers: 2, Model: kernelcheck.Law(), Mutants: mutants, Dir: "/tmp",
 	})

@@ -54,7 +54,7 @@ var onDisk = []struct {
 // an image of a file system.
 func TestOnDisk(t *testing.T) {
 	need.Root(t)
-	need.File(t, "agent/src/agent", "scripts/kernelcheck.sh -")
+	need.File(t, "agent/src/agent", "test/kernel/kernelcheck.sh -")
 	need.File(t, "/dev/loop-control", "loop devices")
 	image := makeImage(t, need.Tool(t, "mkfs.ext4"), need.Tool(t, "debugfs"))
 	done := make(chan error)

@@ -47,7 +47,7 @@ func joined(pid int) room {
 // for tasks outside of that they count as on nosuid.
 func TestMounts(t *testing.T) {
 	need.Root(t)
-	need.File(t, "agent/src/agent", "scripts/kernelcheck.sh -")
+	need.File(t, "agent/src/agent", "test/kernel/kernelcheck.sh -")
 	for _, c := range mountCases {
 		t.Run(c.name, func(t *testing.T) {
 			done := make(chan error)

@@ -164,15 +164,15 @@ func (p *Line) next(flag, name string) error {
 func (p *Line) unknown(flag string, hasValue bool) {
 	switch {
 	case hasValue:
-		p.Notes = append(p.Notes, fmt.Sprintf("%s is unknown and passed over", flag))
+		p.Notes = append(p.Notes, fmt.Sprintf("%s is unknown and ignored", flag))
 	case len(p.Rest) < 2 || strings.HasPrefix(p.Rest[0], "-") || p.syntax.commands[p.Rest[0]]:
-		p.Notes = append(p.Notes, fmt.Sprintf("%s is unknown and passed over; it is taken to have no value", flag))
+		p.Notes = append(p.Notes, fmt.Sprintf("%s is unknown and ignored; assuming it has no value", flag))
 	case p.knows(p.Rest[1]):
-		p.Notes = append(p.Notes, fmt.Sprintf("%s is unknown and passed over; %q is taken for its value, since %s follows",
+		p.Notes = append(p.Notes, fmt.Sprintf("%s is unknown and ignored; assuming %q is its value, since %s follows",
 			flag, p.Rest[0], p.Rest[1]))
 		p.Rest = p.Rest[1:]
 	default:
-		p.Notes = append(p.Notes, fmt.Sprintf("ambiguous: %s is unknown, and %q is taken for its value; write %s=%s, "+
+		p.Notes = append(p.Notes, fmt.Sprintf("ambiguous: %s is unknown; assuming %q is its value; write %s=%s, "+
 			"or %s=true if it takes none", flag, p.Rest[0], flag, p.Rest[0], flag))
 		p.Rest = p.Rest[1:]
 	}

@@ -129,7 +129,7 @@ func namespaces(s *scenario.Start, c *types.ServiceConfig) {
 		s.Settings.Network = scenario.NetworkHost
 	case "service", "container":
 		s.Settings.Network = scenario.NetworkJoined
-		s.Note(fmt.Sprintf("the network is that of %s: which ports are privileged in it is taken from how the engine makes networks", of))
+		s.Note(fmt.Sprintf("the network is that of %s; assuming the engine's default ip_unprivileged_port_start there", of))
 	}
 	if c.UserNSMode != "" && c.UserNSMode != "host" {
 		s.Settings.UserNamespace = true

@@ -19,7 +19,7 @@ import (
 )
 
 // guard looks at the files that compose files name before the library opens them
-// by itself: it would wait for a FIFO and read a device to its end. What a file
+// itself: it would wait for a FIFO and read a device to its end. What a file
 // is taken to name is more than it does: whatever stands below the keys that name
 // files, seen from every folder that it may be relative to.
 type guard struct {

@@ -22,7 +22,7 @@ var rules = []struct {
 	level, says string
 }{
 	{scan.Dumb, "error", "A program that cannot raise its capability does not start where it is dropped"},
-	{scan.Effective, "error", "A program that raises its capability by itself does not start where it is dropped"},
+	{scan.Effective, "error", "A program that raises its capability does not start where it is dropped"},
 	{scan.Malformed, "error", "The kernel does not execute a file whose capabilities it cannot read"},
 	{scan.Lost, "warning", "An image for a low port carries no capability for it"},
 	{scan.Foreign, "warning", "The file's capabilities count in another user namespace only"},

@@ -94,3 +94,18 @@ func TestInRoot(t *testing.T) {
 		t.Error("an argument of the program is taken for a package")
 	}
 }
+
+func TestFlagOf(t *testing.T) {
+	for args, want := range map[string]string{
+		"-v --start=keep ./cmd":        "--start=keep",
+		"-o start ./cmd":               "", // the value of another
+		"-tags start -no-setcap .":     "-no-setcap",
+		"./cmd -start=keep":            "", // the program's own
+		"-test.v -args -no-setcap":     "",
+		"-start=keep -no-setcap ./...": "-start=keep",
+	} {
+		if got := FlagOf(strings.Fields(args), "start", "no-setcap"); got != want {
+			t.Errorf("%s: got %q, want %q", args, got, want)
+		}
+	}
+}

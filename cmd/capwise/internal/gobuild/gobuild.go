@@ -125,7 +125,7 @@ func (s *Settings) Run(verb string, args []string) error {
 		return b.run(append([]string{verb}, args...))
 	}
 	if b.args.inRoot(verb, b.dir) { // Go 1.26 drops a letter of each name below / and looks for the next one forever
-		return errors.New("build: with an overlay the go command does not come to an end in the folder /; move the source to another")
+		return errors.New("go build -overlay never finishes when run in /; build from another directory")
 	}
 	name, err := b.overlay()
 	if err != nil {
@@ -246,7 +246,7 @@ func (s *Settings) Around(command []string) (err error) {
 	case lines == "":
 		return fmt.Errorf("%s built nothing for Linux through the go command in PATH, so nothing was injected", command[0])
 	case !strings.Contains(lines, "build\n") && !strings.Contains(lines, "install\n"):
-		say("%s only ran or tested programs; what these built themselves is plain", command[0])
+		say("%s built nothing through capwise; programs it built by other means are not capability-aware", command[0])
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ const (
 // Manifest is what a file says.
 type Manifest struct {
 	Containers []Container
-	// Notes is about the file as a whole: what in it was passed over.
+	// Notes is about the file as a whole: what in it was ignored.
 	Notes []string
 }
 
@@ -82,7 +82,7 @@ type reader struct {
 	seen       map[*yaml.Node]bool
 }
 
-// notes says what was passed over.
+// notes says what was ignored.
 func (r *reader) notes() []string {
 	var kinds []string
 	for kind, n := range r.skipped {
@@ -95,7 +95,7 @@ func (r *reader) notes() []string {
 		return nil
 	}
 	slices.Sort(kinds)
-	return []string{"passed over, since they start no program that is known here: " + strings.Join(kinds, ", ")}
+	return []string{"ignored; they start no program that is known here: " + strings.Join(kinds, ", ")}
 }
 
 // object reads one object at a path of its document. kind is what it is where

@@ -126,7 +126,7 @@ type Remedy struct {
 	Withheld string `json:"withheld,omitempty"`
 }
 
-// Rule is one rule of the kernel that had a say.
+// Rule is one rule of the kernel that applied.
 type Rule struct {
 	Rule   string `json:"rule"`
 	Says   string `json:"says"`
@@ -197,7 +197,7 @@ func credentials(s *scenario.Start, j *diagnose.Judgement) (*Credentials, *SideE
 	return c, &SideEffects{o.Secure, o.Dumpable, o.PdeathCleared}
 }
 
-// trace lists the rules in the order in which they had a say.
+// trace lists the rules in the order in which they applied.
 func trace(s *scenario.Start, j *diagnose.Judgement) []Rule {
 	rules := []Rule{}
 	add := func(at string, set law.Rules) {

@@ -93,7 +93,7 @@ func (s *Start) remedies(b *strings.Builder) {
 		b.WriteString("      no remedy found\n")
 	}
 	for i, r := range s.Remedies {
-		fmt.Fprintf(b, "        %d. %s\n           %s\n", i+1, printable.Line(r.How), dim.Render("gives: "+r.Gives))
+		fmt.Fprintf(b, "        %d. %s\n           %s\n", i+1, printable.Line(r.How), dim.Render("grants: "+r.Gives))
 	}
 	for _, r := range s.Withheld {
 		fmt.Fprintf(b, "        -  %s\n           %s\n", printable.Line(r.How), dim.Render("not offered: "+printable.Line(r.Withheld)))
@@ -105,10 +105,10 @@ func (s *Start) tried(b *strings.Builder) {
 	case s.Tried == nil:
 		return
 	case s.Tried.Agrees:
-		b.WriteString("      tried on this kernel: it does as foretold\n")
+		b.WriteString("      tried on this kernel: matches the prediction\n")
 	default:
 		for _, d := range s.Tried.Differences {
-			fmt.Fprintf(b, "      tried on this kernel, which differs: %s\n", printable.Line(d))
+			fmt.Fprintf(b, "      tried on this kernel: MISMATCH: %s\n", printable.Line(d))
 		}
 	}
 	for _, n := range s.Tried.Notes {

@@ -42,7 +42,7 @@ func (o Options) Files(names []string, stdin io.Reader) ([]Found, error) {
 		return nil, fmt.Errorf("%s: only compose files are merged: want one file", names[0])
 	}
 	if o.Policy != nil && k != kindKubernetes {
-		return nil, fmt.Errorf("%s: no Kubernetes manifest, which --policy is for", names[0])
+		return nil, fmt.Errorf("%s: not a Kubernetes manifest; --policy applies only to those", names[0])
 	}
 	name := names[0]
 	if name == "-" {
@@ -112,7 +112,7 @@ func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
 		return nil, err
 	}
 	if len(manifest.Containers) == 0 {
-		return nil, errors.New(name + ": no pod and nothing that makes pods in it")
+		return nil, errors.New(name + ": contains no Pod and no workload that creates Pods")
 	}
 	var out []Found
 	for i := range manifest.Containers {
@@ -172,7 +172,7 @@ func (o Options) bundle(data []byte, path, name string) ([]Found, error) {
 	return []Found{{Start: &s}}, nil
 }
 
-// compose reads compose files. The library opens them by itself, so what came
+// compose reads compose files. The library opens them itself, so what came
 // through a pipe goes to a file.
 func (o Options) compose(data []byte, names []string) (_ []Found, err error) {
 	if info, err := os.Stat(names[0]); names[0] == "-" || err == nil && !info.Mode().IsRegular() {

@@ -198,6 +198,6 @@ func (i *images) askVersion(s *scenario.Start) {
 	}
 	if *i.docker != "" {
 		r.Version = *i.docker
-		s.Note(fmt.Sprintf("assuming the local Docker, %s; --runtime-version names another", r.Version))
+		s.Note(fmt.Sprintf("assuming the local Docker, %s; use --runtime-version for another", r.Version))
 	}
 }

@@ -21,7 +21,7 @@ type Comparison struct {
 	Notes []string
 }
 
-// Compare tries a start and holds the outcome against what the law says about
+// Compare tries a start and compares the outcome with what the law says about
 // it. The error says why the start cannot be tried here.
 func Compare(k law.Kernel, s *scenario.Start) (Comparison, error) {
 	var c Comparison

@@ -1,5 +1,5 @@
 // Package trial starts a program for real, on this kernel, with the credentials
-// that a scenario describes, so that what the law says can be held against what
+// that a scenario describes, so that what the law says can be compared with what
 // the kernel does. In the place of each program it starts a copy of the calling
 // one, which needs to call [Main] first thing: the copy reports what it is, and
 // which of the addresses it may bind.

@@ -13,7 +13,7 @@
 # and replacements are those that their authors build with. What is up to date is
 # known by Go's build cache. bin/capwise must be there.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 root=$PWD
 cache=$root/.cache/servers
 mkdir -p "$cache"

@@ -6,7 +6,7 @@
 # compiles only those, which is what tests of test/kernel need. It needs gcc and
 # the headers of a C library.
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 src=test/kernel/agent/src
 
 # newer FILE: whether it is newer than all C sources.

@@ -5,7 +5,7 @@
 # starts each in containers, and runs tests that came with them and with Go. With
 # empty caches it takes an hour and 17 GB of Go's build cache; see docs/servers.md.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 root=$PWD
 cache=$root/.cache/servers
 mkdir -p "$cache"
@@ -16,14 +16,14 @@ scripts/prepare-debian.sh
 scripts/capwise.sh bin/capwise
 
 say "servers, with capwise build and without"
-PLAIN=1 scripts/servers.sh all
+PLAIN=1 test/e2e/servers.sh all
 
 failed=
 say "real runtimes"
 CAPWISE=$root/bin/capwise CAPWISE_SERVERS=all CAPWISE_E2E_RESULTS=$cache/e2e \
 	scripts/module.sh test/e2e test -count=1 -timeout 30m -run TestServers . || failed=yes
 say "their own tests, and Go's"
-scripts/suites.sh all | tee "$cache/passed" || failed=yes
+test/e2e/suites.sh all | tee "$cache/passed" || failed=yes
 
 say "results"
 cat "$cache/e2e"

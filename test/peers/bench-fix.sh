@@ -7,7 +7,7 @@
 # gunzip, which read the same layers. All take turns, with everything in the page
 # cache. As root, for buildah.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 capwise=$PWD/.cache/capwise
 program=$PWD/bin/caddy
 rounds=${ROUNDS:-5}

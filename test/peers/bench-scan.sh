@@ -5,7 +5,7 @@
 # the page cache: on /usr, and on a wide tree of 500,000 empty files. For each the
 # wall time, and the time of the processors.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 rounds=${ROUNDS:-15}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT

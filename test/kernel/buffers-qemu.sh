@@ -8,9 +8,9 @@
 # CAP_NET_ADMIN. See qemu.sh.
 set -euo pipefail
 export LC_ALL=C
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 # shellcheck source-path=SCRIPTDIR source=qemu.sh
-. scripts/qemu.sh
+. test/kernel/qemu.sh
 
 suite bookworm
 kernel linux-image-amd64

@@ -13,7 +13,7 @@
 set -euo pipefail
 export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 umask 022
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 cache=$PWD/.cache/realcases
 
 suite=bookworm

@@ -5,7 +5,7 @@
 # "capwise build -- go test" does, and compares which fail: capwise must not add
 # any. Servers come from servers.sh. A line of results for each goes to stdout.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 capwise=$PWD/bin/capwise
 cache=$PWD/.cache/servers
 unset GOOS GOARCH

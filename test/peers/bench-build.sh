@@ -5,7 +5,7 @@
 # beside the same built plainly, and the time of a build, with an empty build cache
 # and with a warm one (of the bench program, since CoreDNS takes minutes).
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 capwise=$PWD/.cache/capwise
 out=$PWD/.cache/bench-build
 mkdir -p "$out"

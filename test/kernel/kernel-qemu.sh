@@ -5,16 +5,16 @@
 # fails unless that finds no mismatch. Without arguments that is Debian 12's 6.1.
 # Others:
 #
-#   scripts/kernel-qemu.sh bullseye linux-image-amd64                   5.10
-#   scripts/kernel-qemu.sh bookworm-security linux-image-6.12-amd64     6.12
-#   scripts/kernel-qemu.sh trixie-backports linux-image-amd64           7
+#   test/kernel/kernel-qemu.sh bullseye linux-image-amd64                   5.10
+#   test/kernel/kernel-qemu.sh bookworm-security linux-image-6.12-amd64     6.12
+#   test/kernel/kernel-qemu.sh trixie-backports linux-image-amd64           7
 #
 # APPEND holds more of the kernel's command line. See qemu.sh.
 set -euo pipefail
 export LC_ALL=C
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 # shellcheck source-path=SCRIPTDIR source=qemu.sh
-. scripts/qemu.sh
+. test/kernel/qemu.sh
 suite=${1:-bookworm}
 package=${2:-linux-image-amd64}
 shift $(($# < 2 ? $# : 2))
@@ -23,7 +23,7 @@ shift $(($# < 2 ? $# : 2))
 say "looking for $package in $suite"
 suite "$suite"
 kernel "$package"
-scripts/kernelcheck.sh
+test/kernel/kernelcheck.sh
 stage=$(mktemp -d)
 trap 'rm -rf "$stage"' EXIT
 trap 'exit 130' INT
