@@ -21,7 +21,7 @@ func ExampleJudge() {
 	if err != nil {
 		panic(err)
 	}
-	defer program.Close() //nolint:errcheck // only read
+	defer program.Close()
 	f, err := scan.Judge(attribute, program)
 	fmt.Println(f.Verdict, f.Capabilities, err)
 	// Output: dumb cap_net_bind_service=ep <nil>
