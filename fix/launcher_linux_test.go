@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/fix"
 	"github.com/capwise/capwise/internal/kerneltest"
@@ -208,8 +207,6 @@ func TestUpgrade(t *testing.T) {
 		}
 	})
 }
-
-const bind = capset.Set(1 << capset.NetBindService)
 
 // TestLauncherGone checks what fix says of a launcher whose program is gone, is not the
 // one that it was, or is a link to another file, and that it gives nothing to that.
