@@ -19,7 +19,8 @@ import (
 // Source is where a layer's blob comes from.
 type Source interface {
 	// Open returns the blob, compressed or not, and its size, 0 if that is not known.
-	// What implements [io.ReaderAt] is read faster.
+	// What implements [io.ReaderAt] is read faster; what has a method ChecksDigest says
+	// at its end whether it had the digest.
 	Open() (io.ReadCloser, int64, error)
 	// Key is the digest of the blob, "" if nobody says it.
 	Key() string

@@ -45,8 +45,12 @@ func (w *walk) read(s Source) (_ *facts.Layer, err error) {
 	w.builder, w.turn = facts.NewBuilder(), w.reader.turns.begin()
 	defer w.turn.end()
 	w.reader.meter.Packed(size)
+	digest := s.Key()
+	if _, checks := blob.(interface{ ChecksDigest() }); checks {
+		digest = ""
+	}
 	blob = w.reader.progress.counted(blob)
-	if err := verified(blob, size, s.Key(), func(blob io.Reader) error { return w.blob(blob, size) }); err != nil {
+	if err := verified(blob, size, digest, func(blob io.Reader) error { return w.blob(blob, size) }); err != nil {
 		return nil, errors.Join(err, w.builder.Close())
 	}
 	return w.reader.cache.Finish(w.builder, s.Key())
