@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 	"time"
@@ -43,11 +44,18 @@ func has(engine ref.Kind, image string) (bool, error) {
 	}
 }
 
+// containerdSocket is where containerd listens. Where nobody does, ctr would wait.
+// Tests change it.
+var containerdSocket = "/run/containerd/containerd.sock"
+
 // hasContainerd looks in containerd's namespaces, where images have their full names.
 func hasContainerd(image string) (bool, error) {
+	if _, err := os.Stat(containerdSocket); err != nil {
+		return false, errNotInstalled
+	}
 	full := store.FullName(image)
 	for _, namespace := range store.Namespaces() {
-		out, err := run("ctr", "--namespace", namespace, "images", "list", "--quiet", "name=="+full)
+		out, err := run("ctr", "--connect-timeout", "3s", "--namespace", namespace, "images", "list", "--quiet", "name=="+full)
 		if err != nil {
 			return false, err
 		}
