@@ -269,7 +269,7 @@ func (b *Builder) removeBelow(number int32) {
 	for child := n.child; child != none; child = b.nodes.at(child).next {
 		if c := b.nodes.at(child); !c.gone {
 			b.removeBelow(child)
-			delete(b.index, b.hash(number, b.names.text(c.name)))
+			delete(b.index, b.hash(number, string(b.names.name(c.name))))
 			c.gone = true
 		}
 	}
@@ -280,7 +280,7 @@ func (b *Builder) removeBelow(number int32) {
 func (b *Builder) path(number int32) string {
 	var names []string
 	for n := b.nodes.at(number); n.parent != none; n = b.nodes.at(n.parent) {
-		names = append(names, b.names.text(n.name))
+		names = append(names, string(b.names.name(n.name)))
 	}
 	slices.Reverse(names)
 	return "/" + strings.Join(names, "/")

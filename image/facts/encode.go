@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strings"
 )
 
 // The file of a layer's facts, all numbers little endian: a header; nodes, those in
@@ -72,7 +71,7 @@ func (b *Builder) finish(f *os.File, digest string) error {
 	copy(h.Digest[:], digest)
 	w.nodes(order)
 	for _, number := range order {
-		w.write([]byte(b.names.text(b.nodes.at(number).name)))
+		w.write(b.names.name(b.nodes.at(number).name))
 	}
 	h.Names = w.names
 	for _, number := range w.extraOrder {
@@ -116,7 +115,7 @@ func (b *Builder) order() []int32 {
 			}
 		}
 		slices.SortFunc(order[begin:], func(x, y int32) int {
-			return strings.Compare(b.names.text(b.nodes.at(x).name), b.names.text(b.nodes.at(y).name))
+			return bytes.Compare(b.names.name(b.nodes.at(x).name), b.names.name(b.nodes.at(y).name))
 		})
 	}
 	for _, number := range slices.Backward(order) { // those in a folder before it

@@ -154,21 +154,23 @@ func (l *Layer) record(n uint32) record {
 	}
 }
 
-func (l *Layer) name(r *record) string { return string(l.names[r.Name:][:r.NameLen]) }
+// name is that of a node in its folder.
+func (l *Layer) name(n uint32) []byte {
+	b := l.nodes[n*nodeSize:]
+	return l.names[binary.LittleEndian.Uint32(b):][:binary.LittleEndian.Uint16(b[4:])]
+}
 
 // in returns the node of a name in a folder.
 func (l *Layer) in(folder uint32, name string) (uint32, record, bool) {
 	f := l.record(folder)
 	i := sort.Search(int(f.Children), func(i int) bool {
-		r := l.record(f.Child + uint32(i))
-		return l.name(&r) >= name
+		return string(l.name(f.Child+uint32(i))) >= name // which copies nothing
 	})
 	if i == int(f.Children) {
 		return 0, record{}, false
 	}
 	n := f.Child + uint32(i)
-	r := l.record(n)
-	return n, r, l.name(&r) == name
+	return n, l.record(n), string(l.name(n)) == name
 }
 
 // find returns the node at a path.

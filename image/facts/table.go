@@ -47,9 +47,9 @@ func (a *arena) add(name string) span {
 	return span{int32(last), uint16(at), uint16(len(name))}
 }
 
-func (a *arena) text(s span) string {
+func (a *arena) name(s span) []byte {
 	if s.size == 0 { // the root's
-		return ""
+		return nil
 	}
-	return string(a.blocks[s.block][s.at : int(s.at)+int(s.size)])
+	return a.blocks[s.block][s.at : int(s.at)+int(s.size)]
 }
