@@ -1,13 +1,14 @@
 # The commands of this project. "make run" and "make test" do all of their
 # set-up themselves, on a Debian machine with Go.
 
-.PHONY: run build test test-servers test-kernel test-kernel-qemu test-attack fuzz mutate lint bench images clean help
+.PHONY: run build test test-all test-servers test-kernel test-kernel-qemu test-attack fuzz mutate lint bench images clean help
 
 help:
 	@echo 'make run      start Caddy with a page on http://localhost:8080'
 	@echo '              PORT=80 for another port, PERMIT=1 to permit it the capability'
 	@echo 'make build    bin/capwise, bin/caddy and bin/coredns (make coredns: only that)'
 	@echo 'make test     all tests; as root on Debian it installs what they need'
+	@echo 'make test-all           these, images for the other architecture, and the builder in a second engine'
 	@echo 'make test-servers       servers of others, built by capwise build (an hour, 17 GB)'
 	@echo 'make test-kernel        the law against this kernel, every case (root; minutes)'
 	@echo 'make test-kernel-qemu   the law and the buffers of HTTP/3 on the kernel of Debian 12, in QEMU'
@@ -37,6 +38,9 @@ coredns: capwise
 
 test:
 	@scripts/test.sh
+
+test-all:
+	@scripts/test.sh all
 
 test-servers:
 	@test/e2e/test-servers.sh

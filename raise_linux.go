@@ -150,7 +150,7 @@ var errStrayed = errors.New("the goroutine has left its thread, since runtime.Un
 
 // raise makes the capability effective on the thread, unless it is already.
 // The error is a [*RaiseError]; EPERM where it is not permitted. Package aware
-// tells a program that raises by itself by this function's name.
+// tells a program that raises its capabilities by this function's name.
 //
 // It locks the goroutine once more, until lower: foreign code before it may have
 // undone the other locks, and come back to the thread by chance.

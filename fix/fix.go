@@ -120,7 +120,7 @@ type Placed struct {
 
 // ErrUndecided says that a file does not tell which mode it needs, and lists the
 // choices.
-var ErrUndecided = errors.New("choose --mode permitted if it raises its capabilities by itself, launcher if not, or strip")
+var ErrUndecided = errors.New("choose --mode permitted if it raises its capabilities, launcher if not, or strip")
 
 // ErrForeign says that the capabilities count in another user namespace only,
 // in which they have to be changed.

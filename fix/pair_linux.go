@@ -109,7 +109,7 @@ func (j *job) complete(target *held.File, config launch.Config, behind filecap.C
 }
 
 // handOver gives the program behind a launcher what it carries there, in the place
-// of what it carried by itself.
+// of what it carried itself.
 func (j *job) handOver(program *held.File, config launch.Config, carried filecap.Caps) error {
 	if config.By == launch.Ambient {
 		return program.RemoveCaps()

@@ -19,14 +19,14 @@ type Class string
 // The classes.
 const (
 	// Aware says that the file carries its capabilities as permitted only, and
-	// that the program raises them by itself; or that it is a launcher, or the
+	// that the program raises them; or that it is a launcher, or the
 	// program behind one. Nothing needs to be done.
 	Aware Class = "aware"
-	// Effective says that the program raises by itself, and yet its file carries
+	// Effective says that the program raises its capabilities, and yet its file carries
 	// the effective bit: where a capability is dropped it does not start, for no
 	// reason.
 	Effective Class = "aware-but-effective"
-	// Dumb says that the program cannot raise by itself. With the effective bit it
+	// Dumb says that the program cannot raise its capabilities. With the effective bit it
 	// does not start where a capability is dropped; without, the capability is of
 	// no use to it.
 	Dumb Class = "dumb"

@@ -9,6 +9,7 @@
 #
 # CADDY_AMD64, CADDY_ARM64, COREDNS_AMD64, COREDNS_ARM64
 #                            ready programs to pack instead of building them
+# ARCHES=amd64               only these architectures: another image, with another digest
 # REFRESH=1                  look for newer Debian packages than the cached ones
 # SOURCE_DATE_EPOCH          time of the image and its files, 0 if unset
 set -eu
@@ -33,7 +34,7 @@ while [ $# -gt 0 ] && [ "${1#-}" = "$1" ]; do
 	shift
 done
 : "${images:=caddy coredns caddy-builder}"
-arches="amd64 arm64"
+arches=${ARCHES:-amd64 arm64}
 debs=$repo/.cache/debs
 work=$repo/.cache/images
 mkdir -p "$work"
@@ -96,11 +97,13 @@ image() {
 	set -- -spec "deploy/$image/image.json" -out dist "$@"
 	# What it builds gets a capability, not what builds it.
 	[ "$image" != caddy-builder ] || set -- -file-caps none "$@"
-	program "$image" amd64
-	amd64=$program
-	program "$image" arm64
-	arm64=$program
-	inputs=$(fingerprint "$image" "$amd64" "$arm64")
+	programs=
+	for arch in $arches; do
+		program "$image" "$arch"
+		programs="$programs $program"
+	done
+	# shellcheck disable=SC2086 # an argument for each program; no path of ours has a space
+	inputs=$(fingerprint "$image" $programs)
 	if up_to_date; then
 		tail -n +2 "$made"
 		return
@@ -110,7 +113,7 @@ image() {
 	for arch in $arches; do
 		root=$stage/$image-$arch
 		"deploy/$image/rootfs.sh" "$debs/$arch" "$root" "$applets"
-		case $arch in amd64) program=$amd64 ;; arm64) program=$arm64 ;; esac
+		program "$image" "$arch"
 		install -m 0755 "$program" "$root$path"
 		set -- "$@" -root "$arch=$root"
 	done
@@ -125,7 +128,7 @@ image() {
 if [ ! -d "$debs/amd64/git" ] || [ -n "${REFRESH:-}" ]; then
 	say "fetching Debian packages"
 	# shellcheck disable=SC2086 # an argument for each architecture
-	deploy/packages.sh "$stage/debs" $arches
+	deploy/packages.sh "$stage/debs" amd64 arm64
 	rm -rf "$debs"
 	mv "$stage/debs" "$debs"
 fi

@@ -77,7 +77,7 @@ func newExplain() *cobra.Command {
 // commonFlags is what doctor has, too.
 func (e *explain) commonFlags(f *pflag.FlagSet) {
 	f.StringArrayVar(&e.listen, "listen", nil, "address that the program binds, instead of those found; such as :80, udp/:53 (repeatable)")
-	f.StringVar(&e.program, "program", "", "aware or dumb: whether the program raises its permitted capabilities by itself (default: aware if its file carries a capability that is permitted only)")
+	f.StringVar(&e.program, "program", "", "aware or dumb: whether the program raises its permitted capabilities (default: aware if its file carries a capability that is permitted only)")
 	f.StringVar(&e.format, "format", "text", "text or json")
 	f.BoolVar(&e.trace, "trace", false, "show which rules of the kernel applied")
 }

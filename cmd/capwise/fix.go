@@ -18,8 +18,8 @@ import (
 
 const fixLong = `Put file capabilities right, in files and inside images.
 
-    auto        programs that raise by themselves get theirs as permitted only;
-                others get a launcher; what cannot be told is refused
+    auto        a program that raises its capabilities gets them as permitted
+                only, another gets a launcher; if fix cannot tell, it refuses
     permitted   take the effective bit away: cap_net_bind_service=ep becomes =p
     launcher    put a launcher in the program's place, which gives it the
                 capability where it is granted, and starts it in any case
@@ -30,24 +30,26 @@ or an image:
 
 %s
 
-All images of a target are changed, for all platforms, unless it names one.
-Without -o it is changed in place: it is the old or the new at any time. A
-second run changes nothing. OUT is of the same kind; registry: and oci: go to
-each other, too.
+fix changes all images of a target, for all platforms, unless it names one.
+Without -o it changes the target in place: at any time that is the old or the
+new one. A second run changes nothing. OUT is of the same kind as TARGET;
+registry: and oci: also go to each other.
 
-Of an image only what has to differ does: other blobs, and all other bytes of a
-changed layer's uncompressed archive, stay as they are. Files that later layers
-replace or remove are left alone. What the new digests make stale, such as
-signatures, is named. It needs neither Docker nor root.
+In an image fix changes what has to differ, and nothing else: other blobs, and
+all other bytes of a changed layer's uncompressed archive, stay as they are. It
+leaves files alone that later layers replace or remove, and names what the new
+digests make stale, such as signatures. It needs neither Docker nor root.
 
-Nobody gains a capability by it. Refused are, unless a flag says otherwise:
-files that others could swap (--trust-tree); programs that want a launcher and
-belong to another user than root, or that others may write to (--chown root, or
---owner-may-have-it); with auto, programs that a launcher can't protect as +ep
-does, since they look for libraries by $ORIGIN (--no-secure-execution).
+Nobody gains a capability. Unless a flag says otherwise, fix refuses
 
-Exit codes: 0 done, or nothing to do; 1 could not do it, or would have to guess,
-and nothing is changed, unless the message begins with "written".`
+    files that others could swap (--trust-tree)
+    programs that want a launcher, and belong to another user than root or may
+    be written to by others (--chown root, or --owner-may-have-it)
+    with auto, programs that look for libraries by $ORIGIN: a launcher cannot
+    protect them as +ep does (--no-secure-execution)
+
+Exit codes: 0 done, or nothing to do; 1 could not do it, or would have to guess.
+Then nothing is changed, unless the message begins with "written".`
 
 const fixExamples = `  capwise fix docker-archive:caddy.tar --dry-run
   capwise fix docker-archive:caddy.tar -o docker-archive:caddy-p.tar
