@@ -26,6 +26,11 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	if os.Getenv(cacheVariable) == "" { // the user's cache stays as it is
+		if err := os.Setenv(cacheVariable, "/dev/null/none"); err != nil {
+			panic(err)
+		}
+	}
 	gobuild.Main() // the scripts' "build" executes this binary as the go command
 	trial.Main()   // and "explain --try" starts copies of it
 	testscript.Main(m, map[string]func(){"capwise": func() { os.Exit(run(os.Args[1:])) }})

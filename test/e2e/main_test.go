@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 
@@ -17,7 +19,8 @@ func init() { runtime.LockOSThread() }
 func TestMain(m *testing.M) {
 	os.Exit(sandbox.Run(func() int {
 		if dir := sandbox.Dir(); dir != "" {
-			if err := os.Setenv("TMPDIR", dir); err != nil {
+			err := errors.Join(os.Setenv("TMPDIR", dir), os.Setenv("CAPWISE_CACHE", filepath.Join(dir, "cache")))
+			if err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				return 1
 			}
