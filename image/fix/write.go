@@ -7,7 +7,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/capwise/capwise/image/internal/push"
+	"github.com/capwise/capwise/image/push"
 	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/image/store"
 )
