@@ -13,8 +13,12 @@ import (
 	"github.com/capwise/capwise/internal/printable"
 )
 
-// cacheVariable names another folder for the cache.
-const cacheVariable = "CAPWISE_CACHE"
+// Variables of the environment: another folder for the cache, and that no registry is
+// asked, as --offline says.
+const (
+	cacheVariable   = "CAPWISE_CACHE"
+	offlineVariable = "CAPWISE_OFFLINE"
+)
 
 // cacheDir is the folder that facts are kept in.
 func cacheDir() (string, error) {

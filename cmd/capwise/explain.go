@@ -68,7 +68,7 @@ func newExplain() *cobra.Command {
 	f.StringVar(&e.kernel, "kernel", "", "release of the kernel where it matters, such as 6.1")
 	f.StringVar(&e.policy, "policy", "", "withhold what the policy of a Kubernetes platform forbids: baseline, restricted (Pod Security) or restricted-v2 (OpenShift)")
 	f.BoolVar(&e.try, "try", false, "start a probe in the place of the program, on this kernel, and say where kernel and prediction differ (needs root or user namespaces)")
-	f.BoolVar(&e.offline, "offline", false, "ask no registry for an image that the engines here do not have")
+	f.BoolVar(&e.offline, "offline", false, "ask no registry for an image that the engines here do not have (also if CAPWISE_OFFLINE is set)")
 	e.cache.register(f)
 	e.commonFlags(f)
 	return cmd
@@ -158,7 +158,7 @@ func (e *explain) kernelRules(cmd *cobra.Command) (law.Kernel, error) {
 
 // options reads the flags that say more than the source.
 func (e *explain) options() (sources.Options, error) {
-	o := sources.Options{Image: e.image, Version: e.version, Profiles: e.profiles, Look: true, Offline: e.offline}
+	o := sources.Options{Image: e.image, Version: e.version, Profiles: e.profiles, Look: true, Offline: e.offline || os.Getenv(offlineVariable) != ""}
 	if e.format != "text" && e.format != "json" {
 		return o, fmt.Errorf("--format %q: want text or json", e.format)
 	}

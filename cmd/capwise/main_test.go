@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"archive/tar"
 	"crypto/sha256"
 	"encoding/json"
@@ -26,8 +27,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(cacheVariable) == "" { // the user's cache stays as it is
-		if err := os.Setenv(cacheVariable, "/dev/null/none"); err != nil {
+	if os.Getenv(cacheVariable) == "" { // the user's cache stays as it is, and nobody is asked
+		if err := errors.Join(os.Setenv(cacheVariable, "/dev/null/none"), os.Setenv(offlineVariable, "1")); err != nil {
 			panic(err)
 		}
 	}
@@ -42,6 +43,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(e *testscript.Env) error {
+			e.Setenv(offlineVariable, "1")
 			e.Setenv("EXAMPLES", filepath.Join(here, "../../docs/examples"))
 			e.Setenv("ROOT", filepath.Join(here, "../.."))
 			e.Setenv("PUBLIC", filepath.Join("/tmp", filepath.Base(e.WorkDir)+"-capwise"))

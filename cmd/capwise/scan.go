@@ -75,7 +75,7 @@ func newScan() *cobra.Command {
 	f.StringVar(&s.format, "format", "table", "table, json or sarif")
 	f.StringSliceVar(&s.failOn, "fail-on", nil, "exit with 2 if a file has one of these verdicts, such as dumb,unknown")
 	f.BoolVar(&s.oneFileSystem, "one-file-system", false, "leave out what is mounted below a directory")
-	f.BoolVar(&s.offline, "offline", false, "ask no registry for an image that is named without a kind")
+	f.BoolVar(&s.offline, "offline", false, "ask no registry for an image that is named without a kind (also if CAPWISE_OFFLINE is set)")
 	s.cache.register(f)
 	return cmd
 }
@@ -261,7 +261,7 @@ func (s *scanner) image(reference string) error {
 
 // named scans an image that is named without a kind.
 func (s *scanner) named(name string) error {
-	finder := locate.Finder{Options: s.images, Offline: s.offline}
+	finder := locate.Finder{Options: s.images, Offline: s.offline || os.Getenv(offlineVariable) != ""}
 	source, _, err := finder.Find(name, "")
 	if err != nil {
 		return fmt.Errorf("%s: neither a file nor an image: %w", name, err)

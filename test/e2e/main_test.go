@@ -19,7 +19,7 @@ func init() { runtime.LockOSThread() }
 func TestMain(m *testing.M) {
 	os.Exit(sandbox.Run(func() int {
 		if dir := sandbox.Dir(); dir != "" {
-			err := errors.Join(os.Setenv("TMPDIR", dir), os.Setenv("CAPWISE_CACHE", filepath.Join(dir, "cache")))
+			err := errors.Join(os.Setenv("TMPDIR", dir), os.Setenv("CAPWISE_CACHE", filepath.Join(dir, "cache")), os.Setenv("CAPWISE_OFFLINE", "1"))
 			if err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				return 1
