@@ -17,7 +17,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // it is for the example only
 	cache, err := facts.OpenCache(dir)
 	if err != nil {
 		fmt.Println(err)

@@ -36,9 +36,15 @@ type form struct {
 }
 
 var forms = []form{
-	{DockerArchive, "docker-archive:FILE[:NAME]"}, {Layout, "oci:DIR[:TAG]"}, {LayoutArchive, "oci-archive:FILE[:TAG]"},
-	{RootFS, "tar:FILE"}, {Archive, "archive:FILE"}, {Registry, "registry:NAME"},
-	{Docker, "docker:NAME"}, {Podman, "podman:NAME"}, {Containerd, "containerd:NAME"},
+	{DockerArchive, "docker-archive:FILE[:NAME]"},
+	{Layout, "oci:DIR[:TAG]"},
+	{LayoutArchive, "oci-archive:FILE[:TAG]"},
+	{RootFS, "tar:FILE"},
+	{Archive, "archive:FILE"},
+	{Registry, "registry:NAME"},
+	{Docker, "docker:NAME"},
+	{Podman, "podman:NAME"},
+	{Containerd, "containerd:NAME"},
 }
 
 // Help lists the forms of the kinds, for messages and help; of all kinds if none is

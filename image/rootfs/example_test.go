@@ -21,7 +21,7 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // it is for the example only
 	archive := filepath.Join(dir, "web.tar")
 	if err := writeImage(archive); err != nil {
 		fmt.Println(err)
