@@ -173,7 +173,7 @@ func (c *Catalog) add(doc *Document, img *Image) error {
 	if n := len(img.DiffIDs()); n != len(img.Layers) {
 		return fmt.Errorf("%d layers, and %d in the configuration %s", len(img.Layers), n, img.Config.Name)
 	}
-	if os, _, _ := strings.Cut(img.Platform, "/"); os != "" && os != "linux" {
+	if !img.forLinux() {
 		return nil
 	}
 	doc.Image = img
@@ -218,6 +218,12 @@ func (i *Image) Arch() string {
 	_, arch, _ := strings.Cut(i.Platform, "/")
 	arch, _, _ = strings.Cut(arch, "/")
 	return arch
+}
+
+// forLinux reports whether the image is for Linux, or nobody says for what.
+func (i *Image) forLinux() bool {
+	system, _, _ := strings.Cut(i.Platform, "/")
+	return system == "" || system == "linux"
 }
 
 // platformOf is such as "linux/arm64" or "linux/arm/v7"; "" if a document says none.

@@ -217,6 +217,9 @@ func (c *Catalog) readManifest(doc *Document, names []string, platform *rawjson.
 	if img.Platform == "" {
 		img.Platform = platformOf(img.Config.Value)
 	}
+	if !img.forLinux() { // its layers may be elsewhere
+		return nil
+	}
 	ids := img.DiffIDs()
 	for i, l := range layers {
 		if kind := l.Get("mediaType").Text(); !store.IsLayer(kind) || strings.HasSuffix(kind, "+encrypted") {

@@ -275,8 +275,12 @@ func TestBuilderLimits(t *testing.T) {
 func TestDamaged(t *testing.T) {
 	b := NewBuilder()
 	for _, i := range []*Item{
-		{Path: "/bin/a", Mode: 0o755, Attribute: []byte(effective), Head: []byte("\x7fELF")}, {Path: "/bin/b", Hard: "/bin/a"}, {Path: "/l", Mode: fs.ModeSymlink, Link: "bin"},
-		{Path: "/s", Mode: fs.ModeSetuid | 0o755, Head: []byte("#!/bin/sh\nexec x\n")}, {Path: "/c", Hard: "/below"}, {Path: "/d/.wh.x"},
+		{Path: "/bin/a", Mode: 0o755, Attribute: []byte(effective), Head: []byte("\x7fELF")},
+		{Path: "/bin/b", Hard: "/bin/a"},
+		{Path: "/l", Mode: fs.ModeSymlink, Link: "bin"},
+		{Path: "/s", Mode: fs.ModeSetuid | 0o755, Head: []byte("#!/bin/sh\nexec x\n")},
+		{Path: "/c", Hard: "/below"},
+		{Path: "/d/.wh.x"},
 	} {
 		if _, err := b.Add(i); err != nil {
 			t.Fatal(err)

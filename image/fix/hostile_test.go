@@ -6,7 +6,6 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"errors"
-	"github.com/capwise/capwise/image/store"
 	"io"
 	"maps"
 	"math/rand/v2"
@@ -15,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/capwise/capwise/image/store"
 
 	"github.com/capwise/capwise/internal/limit"
 )

@@ -2,12 +2,13 @@ package fix
 
 import (
 	"encoding/json"
-	compressionkind "github.com/capwise/capwise/image/internal/compression"
-	"github.com/capwise/capwise/image/store"
 	"path"
 	"regexp"
 	"strings"
 	"testing"
+
+	compressionkind "github.com/capwise/capwise/image/internal/compression"
+	"github.com/capwise/capwise/image/store"
 )
 
 // checkDigests is the oracle: it computes every digest, size and diff ID of an

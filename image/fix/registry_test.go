@@ -3,7 +3,6 @@ package fix
 import (
 	"bytes"
 	"fmt"
-	"github.com/capwise/capwise/image/store"
 	"io"
 	"log"
 	"net/http"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/capwise/capwise/image/store"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	testregistry "github.com/google/go-containerregistry/pkg/registry"

@@ -47,9 +47,9 @@ func (w *bitWriter) dynamicNothing() {
 	w.write(0, 5)    // 257 literals and lengths
 	w.write(1, 5)    // 2 offsets
 	w.write(19-4, 4) // all lengths of the code of code lengths
-	for _, symbol := range lengthOrder {
-		switch symbol {
-		case 1, 18:
+	for place := range 19 {
+		switch place {
+		case 2, 17: // where 18 and 1 stand in the order of RFC 1951, 3.2.7
 			w.write(1, 3)
 		default:
 			w.write(0, 3)

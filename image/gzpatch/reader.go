@@ -6,7 +6,13 @@ import (
 	"hash/crc32"
 	"io"
 	"slices"
+
+	"github.com/capwise/capwise/image/internal/deflate"
 )
+
+// ErrFormat is what an error wraps when the stream is at fault, and not the
+// reading of it.
+var ErrFormat = deflate.ErrFormat
 
 // checkpoint is a place between two blocks from which the rest can be decoded.
 type checkpoint struct {
@@ -40,8 +46,8 @@ const (
 // Reader reads the content of a gzip stream, checks its CRC-32 and lengths, and
 // on the way builds its [Index].
 type Reader struct {
-	in      *input
-	inf     *inflater
+	in      *deflate.Input
+	inf     *deflate.Inflater
 	index   Index
 	spacing int64
 	inside  bool // of a member
@@ -52,8 +58,8 @@ type Reader struct {
 
 // NewReader returns a reader of a stream of the given size.
 func NewReader(src io.ReaderAt, size int64) *Reader {
-	in := newInput(src, size)
-	return &Reader{in: in, inf: newInflater(in), spacing: checkpointSpacing}
+	in := deflate.NewInput(src, size)
+	return &Reader{in: in, inf: deflate.NewInflater(in), spacing: checkpointSpacing}
 }
 
 // Index returns the index, after Read has returned [io.EOF].
@@ -120,25 +126,25 @@ func (r *Reader) next() ([]byte, error) {
 	if !r.inside {
 		return nil, r.beginMember()
 	}
-	switch r.inf.state {
-	case atEnd:
+	switch r.inf.State() {
+	case deflate.AtEnd:
 		return nil, r.endMember()
-	case atBlock:
+	case deflate.AtBlock:
 		r.mark()
 	}
-	return r.inf.step()
+	return r.inf.Step()
 }
 
 func (r *Reader) beginMember() error {
-	if len(r.index.members) > 0 && r.in.position() == r.in.size*8 {
+	if len(r.index.members) > 0 && r.in.Position() == r.in.Size()*8 {
 		return io.EOF
 	}
 	if err := skipHeader(r.in); err != nil {
 		return err
 	}
 	r.inside, r.crc = true, 0
-	total := r.inf.total
-	r.inf.reset(nil, total)
+	total := r.inf.Total()
+	r.inf.Reset(nil, total)
 	r.index.members = append(r.index.members, member{begin: total})
 	if len(r.index.members) > maxMembers {
 		return fmt.Errorf("%w: more than %d members", ErrFormat, maxMembers)
@@ -154,7 +160,7 @@ const maxMembers = 4 << 20
 // member.
 func (r *Reader) mark() {
 	points := r.index.checkpoints
-	if n := len(points); n > 0 && r.inf.total-points[n-1].total < r.spacing {
+	if n := len(points); n > 0 && r.inf.Total()-points[n-1].total < r.spacing {
 		return
 	}
 	if len(points) == maxCheckpoints {
@@ -166,21 +172,20 @@ func (r *Reader) mark() {
 		r.index.checkpoints = kept
 	}
 	r.index.checkpoints = append(r.index.checkpoints, checkpoint{
-		position: r.in.position(), total: r.inf.total, crc: r.crc, window: slices.Clone(r.inf.window()),
+		position: r.in.Position(), total: r.inf.Total(), crc: r.crc, window: slices.Clone(r.inf.Window()),
 	})
 }
 
 func (r *Reader) endMember() error {
 	r.inside = false
 	m := &r.index.members[len(r.index.members)-1]
-	r.in.align()
-	r.in.unread()
-	m.trailer, m.end, m.crc = r.in.position()/8, r.inf.total, r.crc
-	crc, err := r.in.word()
+	r.in.Align()
+	m.trailer, m.end, m.crc = r.in.Position()/8, r.inf.Total(), r.crc
+	crc, err := r.in.Word()
 	if err != nil {
 		return err
 	}
-	size, err := r.in.word()
+	size, err := r.in.Word()
 	if err != nil {
 		return err
 	}
@@ -191,103 +196,4 @@ func (r *Reader) endMember() error {
 		return fmt.Errorf("%w: the length at byte %d is %d, that of the content %d", ErrFormat, m.trailer+4, size, m.end-m.begin)
 	}
 	return nil
-}
-
-// Flags of a member's header (RFC 1952, 2.3.1).
-const (
-	flagHeaderCRC = 1 << 1
-	flagExtra     = 1 << 2
-	flagName      = 1 << 3
-	flagComment   = 1 << 4
-	flagsReserved = 0xe0
-)
-
-func skipHeader(in *input) error {
-	at := in.position() / 8
-	var head [10]byte
-	for i := range head {
-		b, err := in.byte()
-		if err != nil {
-			return err
-		}
-		head[i] = b
-	}
-	if head[0] != 0x1f || head[1] != 0x8b || head[2] != 8 || head[3]&flagsReserved != 0 {
-		return fmt.Errorf("%w: byte %d: no gzip header", ErrFormat, at)
-	}
-	flags := head[3]
-	if flags&flagExtra != 0 {
-		if err := skipExtra(in); err != nil {
-			return err
-		}
-	}
-	for _, flag := range []byte{flagName, flagComment} {
-		if flags&flag == 0 {
-			continue
-		}
-		if err := skipText(in); err != nil {
-			return err
-		}
-	}
-	if flags&flagHeaderCRC != 0 {
-		return checkHeader(in, at)
-	}
-	return nil
-}
-
-// checkHeader reads the CRC of a header that begins at the given byte. Few
-// decoders look at it; those of Go do.
-func checkHeader(in *input, at int64) error {
-	header := make([]byte, in.position()/8-at)
-	if _, err := in.src.ReadAt(header, at); err != nil {
-		return err
-	}
-	want := uint16(crc32.ChecksumIEEE(header))
-	for _, half := range []byte{byte(want), byte(want >> 8)} {
-		b, err := in.byte()
-		if err != nil {
-			return err
-		}
-		if b != half {
-			return fmt.Errorf("%w: byte %d: wrong CRC of the gzip header", ErrFormat, at)
-		}
-	}
-	return nil
-}
-
-func skipExtra(in *input) error {
-	low, err := in.byte()
-	if err != nil {
-		return err
-	}
-	high, err := in.byte()
-	if err != nil {
-		return err
-	}
-	return skip(in, int(low)|int(high)<<8)
-}
-
-func skip(in *input, n int) error {
-	for n > 0 {
-		b, err := in.bytes(n)
-		if err != nil {
-			return err
-		}
-		n -= len(b)
-	}
-	return nil
-}
-
-// maxText is how long a name or comment may be, with its zero byte: as long as
-// compress/gzip takes.
-const maxText = 512
-
-func skipText(in *input) error {
-	for range maxText {
-		b, err := in.byte()
-		if err != nil || b == 0 {
-			return err
-		}
-	}
-	return fmt.Errorf("%w: byte %d: a name or comment of more than %d bytes", ErrFormat, in.position()/8, maxText)
 }

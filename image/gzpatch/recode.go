@@ -1,6 +1,11 @@
 package gzpatch
 
-import "bytes"
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/capwise/capwise/image/internal/deflate"
+)
 
 // recode encodes a region again with the codes and matches that it has: only
 // literals that are changed, and matches that would copy something else now,
@@ -11,20 +16,20 @@ func (p *patcher) recode(w *bitWriter, r *region) (bool, error) {
 	if len(r.text) != len(r.old) {
 		return false, nil
 	}
-	in, raw := newInput(p.src, p.size), newInput(p.src, p.size)
-	for _, i := range []*input{in, raw} {
-		if err := i.seek(r.begin); err != nil {
+	in, raw := deflate.NewInput(p.src, p.size), deflate.NewInput(p.src, p.size)
+	for _, i := range []*deflate.Input{in, raw} {
+		if err := i.GoTo(r.begin); err != nil {
 			return false, err
 		}
 	}
-	f := newInflater(in)
-	c := recoder{f: f, raw: raw, w: w, text: append(bytes.Clone(r.window), r.text...), at: len(r.window)}
-	for f.in.position() < r.end {
-		if err := f.header(); err != nil {
+	f := deflate.NewInflater(in)
+	c := recoder{in: in, f: f, raw: raw, w: w, text: append(bytes.Clone(r.window), r.text...), at: len(r.window)}
+	for in.Position() < r.end {
+		if err := f.Header(); err != nil {
 			return false, err
 		}
 		again := c.block
-		if f.state != inCoded { // stored, and maybe at its end with the header
+		if f.State() != deflate.InCoded { // stored, and maybe at its end with the header
 			again = c.storedBlock
 		}
 		if ok, err := again(); !ok || err != nil {
@@ -36,8 +41,9 @@ func (p *patcher) recode(w *bitWriter, r *region) (bool, error) {
 
 // recoder encodes blocks again.
 type recoder struct {
-	f    *inflater
-	raw  *input // the same bits once more, to be copied
+	in   *deflate.Input
+	f    *deflate.Inflater
+	raw  *deflate.Input // the same bits once more, to be copied
 	w    *bitWriter
 	text []byte // the window and the new content
 	at   int
@@ -45,9 +51,9 @@ type recoder struct {
 
 // copyBits copies the bits up to where the decoder is.
 func (c *recoder) copyBits() error {
-	for n := c.f.in.position() - c.raw.position(); n > 0; {
+	for n := c.in.Position() - c.raw.Position(); n > 0; {
 		piece := min(n, 32)
-		v, err := c.raw.take(uint(piece))
+		v, err := c.raw.Take(uint(piece))
 		if err != nil {
 			return err
 		}
@@ -57,22 +63,35 @@ func (c *recoder) copyBits() error {
 	return nil
 }
 
+// next returns the content that a token or a block of that length stands for now. That
+// there is less means that the stream has changed since it was decoded.
+func (c *recoder) next(length, distance int) ([]byte, error) {
+	if distance > c.at || c.at+length > len(c.text) {
+		return nil, fmt.Errorf("%w: byte %d: what it refers to is not there any more", ErrFormat, c.in.Position()/8)
+	}
+	return c.text[c.at : c.at+length], nil
+}
+
 // storedBlock writes a block without compression, aligned anew.
 func (c *recoder) storedBlock() (bool, error) {
-	n := c.f.stored
-	header, err := c.raw.take(3)
+	n := c.f.Stored()
+	text, err := c.next(n, 0)
+	if err != nil {
+		return false, err
+	}
+	header, err := c.raw.Take(3)
 	if err != nil {
 		return false, err
 	}
 	c.w.write(uint64(header), 3)
 	c.w.write(0, c.w.free)
 	c.w.write(uint64(n)|uint64(^uint16(n))<<16, 32)
-	c.w.bytes = append(c.w.bytes, c.text[c.at:c.at+n]...)
+	c.w.bytes = append(c.w.bytes, text...)
 	c.at += n
-	if err := skip(c.f.in, n); err != nil {
+	if err := c.in.Skip(n); err != nil {
 		return false, err
 	}
-	return true, c.raw.seek(c.f.in.position())
+	return true, c.raw.GoTo(c.in.Position())
 }
 
 // block writes a block with a code, whose header was read.
@@ -81,84 +100,38 @@ func (c *recoder) block() (bool, error) {
 		return false, err
 	}
 	for {
-		e, err := c.f.in.code(c.f.literals[:], literalBits)
+		t, err := c.f.Token()
 		if err != nil {
 			return false, err
 		}
-		if e&isSpecial != 0 {
-			if e&isEnd == 0 {
-				return false, c.f.corrupt(faultCode)
-			}
+		if t.Length == 0 {
 			return true, c.copyBits()
 		}
-		length, distance := 1, 0
-		if e&isLiteral == 0 {
-			if length, distance, err = c.match(e); err != nil {
-				return false, err
-			}
-		}
-		if ok, err := c.token(byte(e>>16), length, distance); !ok || err != nil {
+		if ok, err := c.token(t); !ok || err != nil {
 			return false, err
 		}
 	}
-}
-
-// match reads the rest of a match.
-func (c *recoder) match(e uint32) (length, distance int, err error) {
-	extra, err := c.f.in.take(uint(e >> 8 & 31))
-	if err != nil {
-		return 0, 0, err
-	}
-	length = int(e>>16) + int(extra)
-	if e, err = c.f.in.code(c.f.offsets[:], offsetBits); err != nil {
-		return 0, 0, err
-	}
-	if extra, err = c.f.in.take(uint(e >> 8 & 31)); err != nil {
-		return 0, 0, err
-	}
-	distance = int(e>>16) + int(extra)
-	if e&isSpecial != 0 || distance > c.at || c.at+length > len(c.text) {
-		return 0, 0, c.f.corrupt(faultMatch)
-	}
-	return length, distance, nil
 }
 
 // token copies a token if it still gives what it has to, and else writes
 // literals.
-func (c *recoder) token(literal byte, length, distance int) (bool, error) {
-	want := c.text[c.at : c.at+length]
-	same := distance > 0 && bytes.Equal(want, c.text[c.at-distance:][:length]) || distance == 0 && want[0] == literal
-	c.at += length
+func (c *recoder) token(t deflate.Token) (bool, error) {
+	want, err := c.next(t.Length, t.Distance)
+	if err != nil {
+		return false, err
+	}
+	from := c.text[c.at-t.Distance:]
+	same := t.Distance > 0 && bytes.Equal(want, from[:t.Length]) || t.Distance == 0 && want[0] == t.Literal
+	c.at += t.Length
 	if same {
 		return true, c.copyBits()
 	}
 	for _, b := range want {
-		code, n, ok := literalCode(c.f.literals, b)
-		if !ok {
+		code, n := c.f.LiteralCode(b)
+		if n == 0 {
 			return false, nil
 		}
 		c.w.write(uint64(code), n)
 	}
-	return true, c.raw.seek(c.f.in.position())
-}
-
-// literalCode looks up the bits of a literal.
-func literalCode(table *literalTable, b byte) (code uint32, n uint, ok bool) {
-	is := func(e uint32) bool { return e&(isLiteral|isSpecial) == isLiteral && byte(e>>16) == b }
-	for i, e := range table[:1<<literalBits] {
-		if is(e) {
-			n := uint(e & 15)
-			return uint32(i) & (1<<n - 1), n, true
-		}
-		if e&isSpecial == 0 || e&isSecond == 0 {
-			continue
-		}
-		for j := range uint32(1) << (e >> 8 & 31) {
-			if second := table[e>>16+j]; is(second) {
-				n := uint(second & 15)
-				return uint32(i) | j&(1<<n-1)<<literalBits, literalBits + n, true
-			}
-		}
-	}
-	return 0, 0, false
+	return true, c.raw.GoTo(c.in.Position())
 }

@@ -10,9 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-
 	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/image/store"
 )
@@ -84,7 +81,10 @@ func run(program string, args ...string) (string, error) {
 		return "", fmt.Errorf("no answer in %s", engineTime)
 	case err != nil:
 		lines := strings.Split(strings.TrimSpace(stderr.String()), "\n")
-		return "", fmt.Errorf("%w: %s", err, lines[len(lines)-1])
+		if last := lines[len(lines)-1]; last != "" {
+			err = fmt.Errorf("%w: %s", err, last)
+		}
+		return "", err
 	}
 	return strings.TrimSpace(stdout.String()), nil
 }
@@ -99,28 +99,4 @@ func (l *limited) Write(p []byte) (int, error) {
 		l.to.Write(p[:min(left, len(p))])
 	}
 	return len(p), nil
-}
-
-// answered reports whether a registry has said that it does not have an image, or that
-// it does not give it.
-func answered(err error) bool {
-	var said *transport.Error
-	return errors.As(err, &said) || errors.Is(err, store.ErrNotImage)
-}
-
-// unwrapped is an error without the name of the image, which the whole line has.
-func unwrapped(err error) error {
-	if inner := errors.Unwrap(err); inner != nil && strings.HasPrefix(err.Error(), "image ") {
-		return inner
-	}
-	return err
-}
-
-// hostOf is the registry in a name.
-func hostOf(image string) (string, error) {
-	r, err := name.ParseReference(image)
-	if err != nil {
-		return "", err
-	}
-	return r.Context().RegistryStr(), nil
 }

@@ -2,14 +2,18 @@ package locate
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/BurntSushi/toml"
+	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/capwise/capwise/image/ref"
+	"github.com/capwise/capwise/image/store"
 	"github.com/capwise/capwise/internal/limit"
 	"github.com/capwise/capwise/internal/plainfile"
 )
@@ -25,14 +29,18 @@ type hosts struct {
 
 // entry is a table [[registry]].
 type entry struct {
-	Prefix   string   `toml:"prefix"`
-	Location string   `toml:"location"`
-	Blocked  bool     `toml:"blocked"`
-	Mirrors  []mirror `toml:"mirror"`
+	Prefix   string `toml:"prefix"`
+	Location string `toml:"location"`
+	Blocked  bool   `toml:"blocked"`
+	// DigestOnly says that mirrors have names with a digest only.
+	DigestOnly bool     `toml:"mirror-by-digest-only"`
+	Mirrors    []mirror `toml:"mirror"`
 }
 
 type mirror struct {
 	Location string `toml:"location"`
+	// Pull says for which names: "all", "digest-only" or "tag-only".
+	Pull string `toml:"pull-from-mirror"`
 }
 
 // configDirs are where the configurations of engines are. Tests change them.
@@ -85,55 +93,71 @@ func (h *hosts) add(name string) {
 type named struct{ host, name string }
 
 // names lists the names under which an image is pulled, in the order in which an engine
-// tries them.
-func (h *hosts) names(image string, own ref.Kind) ([]named, error) {
-	var out []named
+// tries them, and says why registries are left out.
+func (h *hosts) names(image string, own ref.Kind) (out []named, said []string) {
 	for _, full := range h.qualified(image, own) {
-		host, err := hostOf(full)
+		names, err := h.mirrored(full, own)
 		if err != nil {
-			return nil, err
+			said = append(said, err.Error())
 		}
-		if host == "localhost" { // where Podman puts what it builds
-			continue
-		}
-		for _, n := range h.mirrored(full, own) {
+		for _, n := range names {
 			if at, err := hostOf(n); err == nil && !slices.Contains(out, named{at, n}) {
 				out = append(out, named{at, n})
 			}
 		}
 	}
-	return out, nil
+	return out, said
 }
 
-// qualified returns the names with a registry that a name without one may mean.
+// qualified returns the full names that a name may mean. docker.io/app stands for
+// docker.io/library/app, and is looked for in configurations as such.
 func (h *hosts) qualified(image string, own ref.Kind) []string {
 	first, _, rest := strings.Cut(image, "/")
-	if rest && (strings.ContainsAny(first, ".:") || first == "localhost") {
-		return []string{image}
-	}
-	if own != ref.Podman || len(h.Unqualified) == 0 {
-		return []string{"docker.io/" + image}
+	if rest && (strings.ContainsAny(first, ".:") || first == "localhost") || own != ref.Podman || len(h.Unqualified) == 0 {
+		return []string{store.FullName(image)}
 	}
 	var out []string
 	for _, registry := range h.Unqualified {
-		out = append(out, registry+"/"+image)
+		out = append(out, store.FullName(registry+"/"+image))
 	}
 	return out
 }
 
-// mirrored returns the names of an image in mirrors, and its own last.
-func (h *hosts) mirrored(image string, own ref.Kind) []string {
-	if rest, ok := strings.CutPrefix(image, "docker.io/"); ok && own != ref.Podman && len(h.docker) > 0 {
-		if !strings.Contains(rest, "/") {
-			rest = "library/" + rest
-		}
+// mirrored returns the names of an image in mirrors, and its own last. The error says
+// why its own is left out.
+func (h *hosts) mirrored(image string, own ref.Kind) ([]string, error) {
+	host, err := hostOf(image)
+	switch {
+	case err != nil:
+		return nil, err
+	case host == "localhost":
+		return nil, errors.New("localhost is what Podman calls images that it builds, and no registry")
+	case host == dockerHub && own != ref.Podman && len(h.docker) > 0:
 		var out []string
 		for _, m := range h.docker {
-			out = append(out, m+"/"+rest)
+			out = append(out, m+strings.TrimPrefix(image, dockerHub))
 		}
-		return append(out, image)
+		return append(out, image), nil
 	}
-	best := entry{}
+	e, rest := h.entry(image)
+	var out []string
+	for _, m := range e.Mirrors {
+		if e.pulls(m, image) {
+			out = append(out, m.Location+rest)
+		}
+	}
+	switch {
+	case e.Blocked:
+		return out, fmt.Errorf("registry %s: blocked by registries.conf", host)
+	case e.Location != "":
+		return append(out, e.Location+rest), nil
+	}
+	return append(out, image), nil
+}
+
+// entry returns the table with the longest prefix of an image's name, and what follows
+// the prefix.
+func (h *hosts) entry(image string) (best entry, rest string) {
 	for _, e := range h.Registries {
 		if e.Prefix == "" {
 			e.Prefix = e.Location
@@ -142,21 +166,19 @@ func (h *hosts) mirrored(image string, own ref.Kind) []string {
 			best = e
 		}
 	}
-	if best.Prefix == "" {
-		return []string{image}
-	}
-	rest := strings.TrimPrefix(image, best.Prefix)
-	var out []string
-	for _, m := range best.Mirrors {
-		out = append(out, m.Location+rest)
-	}
+	return best, strings.TrimPrefix(image, best.Prefix)
+}
+
+// pulls reports whether a mirror is asked for a name.
+func (e *entry) pulls(m mirror, image string) bool {
+	digest := strings.Contains(image, "@")
 	switch {
-	case best.Blocked:
-		return out
-	case best.Location != "":
-		return append(out, best.Location+rest)
+	case e.DigestOnly || m.Pull == "digest-only":
+		return digest
+	case m.Pull == "tag-only":
+		return !digest
 	}
-	return append(out, image)
+	return true
 }
 
 // matches reports whether a name begins with a prefix of registries.conf, at the end of
@@ -164,4 +186,19 @@ func (h *hosts) mirrored(image string, own ref.Kind) []string {
 func matches(image, prefix string) bool {
 	rest, ok := strings.CutPrefix(image, prefix)
 	return ok && prefix != "" && (rest == "" || strings.ContainsAny(rest[:1], "/:@"))
+}
+
+// dockerHub is the registry of names that have none.
+const dockerHub = "docker.io"
+
+// hostOf is the registry in a name.
+func hostOf(image string) (string, error) {
+	r, err := name.ParseReference(image)
+	if err != nil {
+		return "", err
+	}
+	if host := r.Context().RegistryStr(); host != name.DefaultRegistry {
+		return host, nil
+	}
+	return dockerHub, nil
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/image/rootfs"
@@ -61,7 +60,12 @@ func (f *Finder) Find(name string, own ref.Kind) (source *rootfs.Source, where s
 	if len(said) == 0 {
 		return nil, "", fmt.Errorf("image %q: %w here, and who else could have it did not answer before", name, ErrNotFound)
 	}
-	return nil, "", fmt.Errorf("image %q: %w: %s", name, ErrNotFound, strings.Join(said, "; "))
+	return nil, "", fmt.Errorf("image %q: %w: %s", name, ErrNotFound, oneLine(said))
+}
+
+// oneLine joins what was said. Some answers of registries are pages.
+func oneLine(said []string) string {
+	return strings.Join(strings.Fields(strings.Join(said, "; ")), " ")
 }
 
 // order lists the engines, the source's own first.
@@ -92,57 +96,4 @@ func (f *Finder) engine(engine ref.Kind, name string) (*rootfs.Source, error) {
 		return nil, errors.New("it has no such image")
 	}
 	return rootfs.Open(string(engine)+":"+name, f.Options)
-}
-
-// registryTime is how long the registry and each mirror may take to say what an image
-// consists of.
-const registryTime = 20 * time.Second
-
-// registry opens an image in its registry, or one of its mirrors.
-func (f *Finder) registry(name string, own ref.Kind) (_ *rootfs.Source, where string, said []string) {
-	if f.hosts == nil {
-		f.hosts = readHosts()
-	}
-	names, err := f.hosts.names(name, own)
-	if err != nil {
-		return nil, "", []string{err.Error()}
-	}
-	for _, n := range names {
-		if f.silent[n.host] {
-			continue
-		}
-		source, err := f.within(n.name)
-		if err == nil {
-			return source, n.host, nil
-		}
-		if !answered(err) {
-			f.silent[n.host] = true
-		}
-		said = append(said, fmt.Sprintf("registry %s: %v", n.host, unwrapped(err)))
-	}
-	return nil, "", said
-}
-
-// within opens an image in a registry, and gives up after a time.
-func (f *Finder) within(name string) (*rootfs.Source, error) {
-	type result struct {
-		source *rootfs.Source
-		err    error
-	}
-	done := make(chan result, 1)
-	go func() {
-		source, err := rootfs.Open("registry:"+name, f.Options)
-		done <- result{source, err}
-	}()
-	select {
-	case r := <-done:
-		return r.source, r.err
-	case <-time.After(registryTime):
-		go func() {
-			if r := <-done; r.source != nil {
-				_ = r.source.Close() // nobody has used it
-			}
-		}()
-		return nil, fmt.Errorf("no answer in %s", registryTime)
-	}
 }

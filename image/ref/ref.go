@@ -36,9 +36,15 @@ type form struct {
 }
 
 var forms = []form{
-	{DockerArchive, "docker-archive:FILE[:NAME]"}, {Layout, "oci:DIR[:TAG]"}, {LayoutArchive, "oci-archive:FILE[:TAG]"},
-	{RootFS, "tar:FILE"}, {Archive, "archive:FILE"}, {Registry, "registry:NAME"},
-	{Docker, "docker:NAME"}, {Podman, "podman:NAME"}, {Containerd, "containerd:NAME"},
+	{DockerArchive, "docker-archive:FILE[:NAME]"},
+	{Layout, "oci:DIR[:TAG]"},
+	{LayoutArchive, "oci-archive:FILE[:TAG]"},
+	{RootFS, "tar:FILE"},
+	{Archive, "archive:FILE"},
+	{Registry, "registry:NAME"},
+	{Docker, "docker:NAME"},
+	{Podman, "podman:NAME"},
+	{Containerd, "containerd:NAME"},
 }
 
 // Help lists the forms of the kinds, for messages and help; of all kinds if none is
@@ -78,7 +84,7 @@ func Is(text string) bool {
 
 // MayBeName reports whether a text can be the name of an image, without a kind.
 func MayBeName(text string) bool {
-	if strings.HasPrefix(text, "/") || strings.HasPrefix(text, ".") {
+	if text == "" || strings.Contains("/.-", text[:1]) { // a path, a flag or standard input
 		return false
 	}
 	_, err := name.ParseReference(text)
@@ -93,19 +99,16 @@ func Parse(text string, kinds ...Kind) (Ref, error) {
 	}
 	kind, rest, _ := strings.Cut(text, ":")
 	r := Ref{Kind: Kind(kind), Path: rest}
-	if !Is(text) || len(kinds) > 0 && !slices.Contains(kinds, r.Kind) || rest == "" {
-		return r, fmt.Errorf("image %q: want %s", text, Help(kinds...))
-	}
 	switch r.Kind {
 	case Layout, LayoutArchive:
-		if i := strings.LastIndexByte(rest, ':'); i > strings.LastIndexByte(rest, '/') && !there(rest) {
-			r.Path, r.Tag = rest[:i], rest[i+1:]
-		}
+		r.Path, r.Tag = cutTag(rest)
 	case DockerArchive:
-		if file, name, ok := strings.Cut(rest, ":"); ok && !there(rest) {
-			r.Path, r.Tag = file, name
-		}
-	case Registry:
+		r.Path, r.Tag = cutName(rest)
+	}
+	if !Is(text) || len(kinds) > 0 && !slices.Contains(kinds, r.Kind) || r.Path == "" {
+		return r, fmt.Errorf("image %q: want %s", text, Help(kinds...))
+	}
+	if r.Kind == Registry {
 		to, err := name.ParseReference(rest)
 		if err != nil {
 			return r, fmt.Errorf("image %q: %w", text, err)
@@ -115,6 +118,31 @@ func Parse(text string, kinds ...Kind) (Ref, error) {
 		}
 	}
 	return r, nil
+}
+
+// cutTag cuts off the tag, which has neither colon nor slash.
+func cutTag(text string) (path, tag string) {
+	if i := strings.LastIndexByte(text, ':'); i > strings.LastIndexByte(text, '/') && !there(text) {
+		return text[:i], text[i+1:]
+	}
+	return text, ""
+}
+
+// cutName cuts off the name of an image, which may have colons: behind the longest path
+// that is there, or else behind the first colon.
+func cutName(text string) (path, name string) {
+	for path := text; ; {
+		if there(path) {
+			return path, strings.TrimPrefix(text[len(path):], ":")
+		}
+		i := strings.LastIndexByte(path, ':')
+		if i < 0 {
+			break
+		}
+		path = path[:i]
+	}
+	path, name, _ = strings.Cut(text, ":")
+	return path, name
 }
 
 func there(path string) bool {

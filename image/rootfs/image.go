@@ -53,16 +53,17 @@ func New(img v1.Image, name string, o Options) (*Image, error) {
 	}
 	out := &Image{Target: name, Image: &catalog.Image{}, Config: programOf(config.Get("config")), name: name}
 	reader := layer.NewReader(o.Cache, o.Progress)
-	var layers []*facts.Layer
 	for i, b := range blobs {
 		l, err := reader.Facts(opened{b})
 		if err != nil {
-			return nil, fmt.Errorf("layer %d of %d: %w", i+1, len(blobs), err)
+			return nil, errors.Join(fmt.Errorf("layer %d of %d: %w", i+1, len(blobs), err), out.Close())
 		}
-		layers = append(layers, l)
+		out.files = append(out.files, l)
 	}
-	out.files, err = facts.NewStack(layers...)
-	return out, err
+	if _, err := facts.NewStack(out.files...); err != nil {
+		return nil, errors.Join(err, out.Close())
+	}
+	return out, nil
 }
 
 // opened is a layer of an image that is open already.

@@ -47,7 +47,7 @@ func hashOf(digest string) (hash.Hash, error) {
 	case "sha512":
 		return sha512.New(), nil
 	}
-	return nil, fmt.Errorf("digest %.150q: want sha256: or sha512:", digest)
+	return nil, fmt.Errorf("digest %.150q: want one of sha256 or sha512", digest)
 }
 
 // blob is a blob on its way.

@@ -1,4 +1,4 @@
-package gzpatch
+package deflate
 
 import (
 	"math/bits"

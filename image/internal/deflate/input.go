@@ -1,4 +1,4 @@
-package gzpatch
+package deflate
 
 import (
 	"encoding/binary"
@@ -15,11 +15,11 @@ const (
 )
 
 // ErrFormat is what an error wraps when the stream is at fault, and not the
-// reading of it.
+// reading of it. Deflate streams are read here out of gzip streams.
 var ErrFormat = errors.New("not a valid gzip stream")
 
-// input hands out bits of a stream, the lowest of each byte first.
-type input struct {
+// Input hands out bits of a stream, the lowest of each byte first.
+type Input struct {
 	src  io.ReaderAt
 	size int64
 	buf  *[inputSize + padding]byte
@@ -31,28 +31,35 @@ type input struct {
 	n    uint   // how many
 }
 
-func newInput(src io.ReaderAt, size int64) *input {
-	return &input{src: src, size: size, buf: new([inputSize + padding]byte)}
+// NewInput returns the input of a stream of the given size.
+func NewInput(src io.ReaderAt, size int64) *Input {
+	return &Input{src: src, size: size, buf: new([inputSize + padding]byte)}
 }
 
-// position is the number of bits that were used.
-func (in *input) position() int64 { return (in.base+int64(in.pos))*8 - int64(in.n) }
+// Source is what the stream is read from.
+func (in *Input) Source() io.ReaderAt { return in.src }
 
-// seek goes to a position in bits.
-func (in *input) seek(position int64) error {
+// Size is how many bytes the stream has.
+func (in *Input) Size() int64 { return in.size }
+
+// Position is the number of bits that were used.
+func (in *Input) Position() int64 { return (in.base+int64(in.pos))*8 - int64(in.n) }
+
+// GoTo goes to a position in bits.
+func (in *Input) GoTo(position int64) error {
 	in.base, in.pos, in.end, in.eof, in.bits, in.n = position/8, 0, 0, false, 0, 0
 	if rest := uint(position % 8); rest > 0 {
-		_, err := in.take(rest)
+		_, err := in.Take(rest)
 		return err
 	}
 	return nil
 }
 
 // safe is the last pos from which eight bytes can be loaded.
-func (in *input) safe() int { return in.end - 8 }
+func (in *Input) safe() int { return in.end - 8 }
 
 // fill makes pos at most safe.
-func (in *input) fill() error {
+func (in *Input) fill() error {
 	if in.pos <= in.safe() {
 		return nil
 	}
@@ -82,15 +89,16 @@ func (in *input) fill() error {
 	return nil
 }
 
-func (in *input) truncated() error {
+// truncated is the error for a stream that ends too soon.
+func (in *Input) truncated() error {
 	return fmt.Errorf("%w: it ends at byte %d, in the middle: %w", ErrFormat, in.size, io.ErrUnexpectedEOF)
 }
 
 // overrun reports whether padding was taken for the stream.
-func (in *input) overrun() bool { return in.eof && in.position() > in.size*8 }
+func (in *Input) overrun() bool { return in.eof && in.Position() > in.size*8 }
 
-// take returns up to 32 bits.
-func (in *input) take(count uint) (uint32, error) {
+// Take returns up to 32 bits.
+func (in *Input) Take(count uint) (uint32, error) {
 	if in.n < count {
 		if err := in.fill(); err != nil {
 			return 0, err
@@ -106,39 +114,22 @@ func (in *input) take(count uint) (uint32, error) {
 	return v, nil
 }
 
-// code reads a code and returns its entry of the table.
-func (in *input) code(table []uint32, first uint) (uint32, error) {
-	v, err := in.take(maxLength)
-	if err != nil {
-		return 0, err
-	}
-	e := table[v&(1<<first-1)]
-	used := uint(e & 15)
-	if e&isSpecial != 0 && e&isSecond != 0 {
-		e = table[e>>16+v>>first&(1<<(e>>8&31)-1)]
-		used += uint(e & 15)
-	}
-	// The bits that the code did not need go back.
-	in.bits = in.bits<<(maxLength-used) | uint64(v>>used)
-	in.n += maxLength - used
-	return e, nil
+// back gives back what was not used of so many bits that were taken.
+func (in *Input) back(v uint32, taken, used uint) {
+	in.bits = in.bits<<(taken-used) | uint64(v>>used)
+	in.n += taken - used
 }
 
-// align drops the rest of a byte that was begun.
-func (in *input) align() {
-	in.bits >>= in.n & 7
-	in.n &^= 7
-}
-
-// unread gives whole bytes back, after align.
-func (in *input) unread() {
+// Align drops the rest of a byte that was begun. Until bits are taken again, bytes can
+// be read.
+func (in *Input) Align() {
 	in.pos -= int(in.n / 8)
 	in.bits, in.n = 0, 0
 }
 
-// bytes returns the next 1 to max bytes, of an input that is aligned and
-// unread.
-func (in *input) bytes(limit int) ([]byte, error) {
+// Bytes returns the next bytes of an input that is aligned, one at least. The next call
+// overwrites them.
+func (in *Input) Bytes(most int) ([]byte, error) {
 	if err := in.fill(); err != nil {
 		return nil, err
 	}
@@ -149,29 +140,41 @@ func (in *input) bytes(limit int) ([]byte, error) {
 	if there <= 0 {
 		return nil, in.truncated()
 	}
-	b := in.buf[in.pos : in.pos+min(limit, there)]
+	b := in.buf[in.pos : in.pos+min(most, there)]
 	in.pos += len(b)
 	return b, nil
 }
 
-// byte returns the next byte of an input that is aligned and unread.
-func (in *input) byte() (byte, error) {
-	b, err := in.bytes(1)
+// Byte returns the next byte of an input that is aligned.
+func (in *Input) Byte() (byte, error) {
+	b, err := in.Bytes(1)
 	if err != nil {
 		return 0, err
 	}
 	return b[0], nil
 }
 
-// word returns the next four bytes as a number.
-func (in *input) word() (uint32, error) {
+// Word returns the next four bytes as a number, the lowest first.
+func (in *Input) Word() (uint32, error) {
 	var v uint32
 	for i := range 4 {
-		b, err := in.byte()
+		b, err := in.Byte()
 		if err != nil {
 			return 0, err
 		}
 		v |= uint32(b) << (8 * i)
 	}
 	return v, nil
+}
+
+// Skip passes over n bytes of an input that is aligned.
+func (in *Input) Skip(n int) error {
+	for n > 0 {
+		b, err := in.Bytes(n)
+		if err != nil {
+			return err
+		}
+		n -= len(b)
+	}
+	return nil
 }
