@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"time"
 )
 
 // Named is a temporary file or folder. The file, or the folder itself, is open.
@@ -117,7 +118,18 @@ func makeNamed(create func() (*os.File, error)) (*Named, error) {
 	if !TryLock(f) || !stillNamed(f) {
 		return nil, f.Close() // of no use to anybody
 	}
-	return &Named{f, onAbandon(func() { _ = os.RemoveAll(f.Name()) })}, nil
+	return &Named{f, onAbandon(func() { removeAll(f.Name()) })}, nil
+}
+
+// removeAll removes a folder into which others of the process may just be writing: a
+// file that comes between leaves it full. Once it is gone, nothing comes any more.
+func removeAll(name string) {
+	for range 100 {
+		if os.RemoveAll(name) == nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 // stillNamed reports whether the file's name leads to it.
