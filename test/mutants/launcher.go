@@ -32,12 +32,11 @@ func buildLaunchers(dir, overlay string, changed bool) (*launchers, error) {
 	if text, err := c.CombinedOutput(); err != nil || !changed {
 		return l, wrap(err, text)
 	}
-	packed, err := os.Open(filepath.Join(l.dir, runtime.GOARCH+".gz"))
+	packed, err := os.ReadFile(filepath.Join(l.dir, runtime.GOARCH+".gz"))
 	if err != nil {
 		return nil, err
 	}
-	defer packed.Close()
-	r, err := gzip.NewReader(packed)
+	r, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		return nil, err
 	}
