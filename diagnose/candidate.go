@@ -25,12 +25,8 @@ func newCandidate(s *scenario.Start, j *Judgement) *candidate {
 	if file := s.Program.Last().File; file.Caps.Effective { // and so does not start without all of it
 		x.missing = file.Caps.Permitted &^ bounding
 	}
-	for i, l := range j.Listens {
-		fails := x.needsCapability(l.Port) // where it does not start, no bind was asked for
-		if j.Exec.OK() {
-			fails = !j.Binds[i].OK()
-		}
-		if fails && (x.port == 0 || l.Port < x.port) {
+	for _, l := range j.Listens { // without the capability, each that needs it fails
+		if x.needsCapability(l.Port) && (x.port == 0 || l.Port < x.port) {
 			x.port = l.Port
 		}
 	}

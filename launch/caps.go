@@ -105,7 +105,6 @@ func (c Caps) plan(s state) (sets, error) {
 func (c Caps) planFile(s state) sets {
 	give := c.Prefer & s.permitted & (s.inheritable | s.bounding)
 	s.inheritable = (s.inheritable | give) &^ c.Never
-	s.ambient &^= c.Never
 	s.permitted &^= c.Never
 	if s.protected && !s.noNewPrivs {
 		s.permitted &^= give

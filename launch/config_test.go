@@ -34,9 +34,9 @@ func TestFormat(t *testing.T) {
 	want := "\x47\x83\x56\x3a\x67\xe5\xf0\xb8\xb6\xbd\x3b\x90\xfa\x89\x48\xa7" + // marker
 		"\x01\x00\x00\x00" + "\xfc\xff\x00\x00" + // version, owner
 		"\x00\x04\x00\x00\x00\x00\x00\x00" + "\x00\x20\x00\x00\x00\x00\x00\x80" + "\x00\x00\x20\x00\x00\x00\x00\x00" +
-		"\x17\x00\x00\x00\x00\x00\x00\x00" // length
+		"\x17\x00\x00\x00\x00\x00\x00\x00" + "\xa1\xbb&\xb0\xbc\x1a\xba[" // length, checksum
 	got := block(t, example())
-	if string(got[:56]) != want || string(got[64:64+23]) != "/usr/bin/server.capwise" || len(got) != launch.BlockSize {
+	if string(got[:64]) != want || string(got[64:64+23]) != "/usr/bin/server.capwise" || len(got) != launch.BlockSize {
 		t.Errorf("the block is\n%q", got[:100])
 	}
 	var back launch.Config
@@ -117,8 +117,12 @@ func TestStamp(t *testing.T) {
 	if _, err := launch.Stamp(launcher, launch.Config{}); err == nil {
 		t.Error("stamped with no target")
 	}
+	alone := block(t, example())
+	if c, err := launch.Find(alone); err != nil || c != example() {
+		t.Errorf("nothing around the block: %+v, %v", c, err)
+	}
 	for name, program := range map[string][]byte{
-		"nothing": nil, "another": []byte("\x7fELF"), "truncated": launcher[:len(launcher)-10], "two": append(bytes.Clone(launcher), launcher...),
+		"nothing": nil, "another": []byte("\x7fELF"), "long": make([]byte, 2*launch.BlockSize), "truncated": launcher[:len(launcher)-10], "two": append(bytes.Clone(launcher), launcher...),
 	} {
 		if _, err := launch.Stamp(program, example()); !errors.Is(err, launch.ErrNoLauncher) {
 			t.Errorf("%s: %v", name, err)

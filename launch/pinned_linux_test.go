@@ -216,7 +216,10 @@ func TestRequired(t *testing.T) {
 // ambient, or from giving them up, starts nothing.
 func TestRefused(t *testing.T) {
 	need.Root(t)
-	for _, number := range []uintptr{syscall.SYS_CAPSET, syscall.SYS_PRCTL, syscall.SYS_CAPGET} {
+	for _, c := range []struct {
+		number uintptr
+		answer syscall.Errno // 0 where the call only seems to work
+	}{{syscall.SYS_CAPSET, syscall.EPERM}, {syscall.SYS_PRCTL, syscall.EPERM}, {syscall.SYS_CAPGET, syscall.EPERM}, {syscall.SYS_CAPSET, 0}} {
 		for name, caps := range map[string]launch.Caps{"prefer": {Prefer: bind}, "never": {Never: bind}} {
 			child := kerneltest.Child{Root: true}
 			var launcher string
@@ -226,21 +229,25 @@ func TestRefused(t *testing.T) {
 				return []string{path, launcher}
 			}
 			var got string
-			child.Run(t, "refused", &got, strconv.Itoa(int(number)))
+			child.Run(t, "refused", &got, strconv.Itoa(int(c.number)), strconv.Itoa(int(c.answer)))
 			if !strings.HasPrefix(got, "125 capwise-launcher: ") || strings.Contains(got, "own") || strings.Count(got, "\n") != 1 {
-				t.Errorf("call %d, %s: %q", number, name, got)
+				t.Errorf("call %d, answer %d, %s: %q", c.number, c.answer, name, got)
 			}
 		}
 	}
 }
 
-// refused runs a launcher under a filter that refuses a system call.
+// refused runs a launcher under a filter that answers a system call.
 func refused(args []string) any {
 	number, err := strconv.Atoi(args[1])
 	if err != nil {
 		return err.Error()
 	}
-	if err := kerneltest.Refuse(uintptr(number), syscall.EPERM); err != nil {
+	answer, err := strconv.Atoi(args[2])
+	if err != nil {
+		return err.Error()
+	}
+	if err := kerneltest.Refuse(uintptr(number), syscall.Errno(answer)); err != nil {
 		return err.Error()
 	}
 	cmd := exec.Command(args[0])

@@ -5,7 +5,7 @@
 # named as test/mutants/targets.go has them): it fails where a change that no test
 # notices is not in test/mutants/survivors.txt, or one that is there is noticed.
 # As root, an hour or more; nothing else should keep the machine busy, since a
-# change counts as noticed where the tests take five times as long.
+# change counts as noticed where the tests take five times as long, twice.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "$(id -u)" != 0 ]; then

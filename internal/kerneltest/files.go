@@ -33,6 +33,10 @@ func PublicDir(t testing.TB, parent string) string {
 	return dir
 }
 
+// launchersVar names the environment variable with the folder of launchers that
+// were built already, as test/mutants does.
+const launchersVar = "CAPWISE_TEST_LAUNCHERS"
+
 // Launchers returns the launchers as the command line gets them, by architecture,
 // for tests in a folder of the repository's root.
 func Launchers(t testing.TB) map[string][]byte {
@@ -45,6 +49,9 @@ func Launchers(t testing.TB) map[string][]byte {
 }
 
 var launchers = sync.OnceValues(func() (map[string][]byte, error) {
+	if dir := os.Getenv(launchersVar); dir != "" {
+		return readLaunchers(dir)
+	}
 	dir, err := os.MkdirTemp("", "capwise-launchers-")
 	if err != nil {
 		return nil, err
@@ -55,6 +62,10 @@ var launchers = sync.OnceValues(func() (map[string][]byte, error) {
 	if err := cmd.Run(); err != nil {
 		return nil, err
 	}
+	return readLaunchers(dir)
+})
+
+func readLaunchers(dir string) (map[string][]byte, error) {
 	files, err := filepath.Glob(dir + "/*.gz")
 	if err != nil {
 		return nil, err
@@ -75,4 +86,4 @@ var launchers = sync.OnceValues(func() (map[string][]byte, error) {
 		}
 	}
 	return programs, nil
-})
+}

@@ -6,9 +6,13 @@
 // All changes of a package are compiled into one test binary, by a build overlay;
 // an environment variable says which of them is in force. So a change costs a run
 // of the tests and no build, and the children that tests start, which do most of
-// what is privileged, have it too: nothing is left out as not covered. (gremlins
+// what is privileged, have it too: nothing is left out as not covered. Launchers
+// get no environment of a test's: they have the number written into them. (gremlins
 // 0.6.0 builds for each change, takes what children do for not covered, and knows
 // neither dropped operands nor removed statements.)
+//
+// A change that makes the tests take five times as long, and 10 s, is tried again
+// while nothing else runs, and counts as noticed if that takes as long.
 //
 // survivors.txt lists the changes that may live, each with the reason. A survivor
 // that it does not list fails the run, and so does a listed one that was killed or
