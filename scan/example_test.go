@@ -21,7 +21,7 @@ func ExampleClassify() {
 	if err != nil {
 		panic(err)
 	}
-	defer program.Close() //nolint:errcheck // only read
+	defer program.Close()
 	f, err := scan.Classify(attribute, program)
 	fmt.Println(f.Class, f.Capabilities, err)
 	// Output: dumb cap_net_bind_service=ep <nil>

@@ -1,10 +1,10 @@
 package main
 
 import (
-	"errors"
 	"archive/tar"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"

@@ -10,7 +10,11 @@ func TestLeft(t *testing.T) {
 		done, total int64
 		want        string
 	}{
-		{0, 0, ""}, {0, 100, ""}, {50, 0, ""}, {300, 200, ""}, {200, 200, ""},
+		{0, 0, ""},
+		{0, 100, ""},
+		{50, 0, ""},
+		{300, 200, ""},
+		{200, 200, ""},
 		{50, 200, ", 25 %, about 6s left"},
 	} {
 		if got := left(tc.done, tc.total, 2*time.Second); got != tc.want {

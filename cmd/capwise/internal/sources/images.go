@@ -69,7 +69,7 @@ func (i *images) resolve(f Found) ([]Found, error) {
 	name := i.options.imageOf(f.Start)
 	if name == "" {
 		var files scenario.Files
-		if f.Start.Request.Image == "" {
+		if f.Request.Image == "" {
 			files = hostfs.New("/")
 		}
 		lookup.Resolve(f.Start, files, scenario.ImageConfig{}, i.options.Given)
@@ -83,14 +83,14 @@ func (i *images) resolve(f Found) ([]Found, error) {
 	}
 	if i.err != nil {
 		if !again { // the other starts of the image need not say it, too
-			f.Start.Note(i.err.Error())
+			f.Note(i.err.Error())
 		}
 		lookup.Resolve(f.Start, nil, scenario.ImageConfig{}, i.options.Given)
 		return []Found{f}, nil
 	}
 	if i.where != "" {
 		i.askVersion(f.Start)
-		f.Start.Note("the image is that of " + i.where)
+		f.Note("the image is that of " + i.where)
 	}
 	return i.inEach(f), nil
 }
@@ -101,8 +101,8 @@ func (i *images) inEach(f Found) []Found {
 	for _, img := range i.opened {
 		one := Found{f.Start, f.Container}
 		if len(i.opened) > 1 {
-			one.Start = f.Start.Clone()
-			one.Start.Name += " (" + img.Name() + ")"
+			one.Start = f.Clone()
+			one.Name += " (" + img.Name() + ")"
 		}
 		lookup.Resolve(one.Start, img, img.Config, i.options.Given)
 		out = append(out, one)
@@ -118,12 +118,12 @@ func (i *images) open(name string, s *scenario.Start) error {
 	}
 	i.asked++
 	i.name, i.where = name, ""
-	if i.err = limit.Asked.Check(i.asked); i.err != nil {
-		return nil
-	}
-	if i.options.Image != "" && (name == ref.StandardInput || ref.Is(name) || !ref.MayBeName(name)) {
+	i.err = limit.Asked.Check(i.asked)
+	switch {
+	case i.err != nil:
+	case i.options.Image != "" && (name == ref.StandardInput || ref.Is(name) || !ref.MayBeName(name)):
 		i.source, i.err = rootfs.Open(name, i.options.Images)
-	} else {
+	default:
 		i.source, i.where, i.err = i.finder.Find(name, engineOf(s.Syntax))
 	}
 	if i.err == nil {
