@@ -206,7 +206,14 @@ func (s *scanner) add(f scan.Finding) {
 	s.report.Findings = append(s.report.Findings, f)
 }
 
+// failed notes an error, or each of several.
 func (s *scanner) failed(err error) {
+	if many, several := err.(interface{ Unwrap() []error }); several && strings.Contains(err.Error(), "\n") { // of errors.Join
+		for _, one := range many.Unwrap() {
+			s.failed(one)
+		}
+		return
+	}
 	s.report.Errors = append(s.report.Errors, err.Error())
 }
 

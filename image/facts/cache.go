@@ -32,6 +32,9 @@ var errForeign = errors.New("want a folder that belongs to the caller, and that 
 
 // OpenCache opens the cache in a folder, which is made if it is not there.
 func OpenCache(dir string) (*Cache, error) {
+	if !ownOrRoots(existing(dir)) { // root makes nothing in a user's home
+		return nil, fmt.Errorf("%s: %w", dir, errForeign)
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -50,6 +53,17 @@ func OpenCache(dir string) (*Cache, error) {
 		return nil, errors.Join(fmt.Errorf("%s: %w", dir, errForeign), err, root.Close())
 	}
 	return &Cache{dir: dir, root: root}, nil
+}
+
+// existing returns the folder itself, or the first above it that is there.
+func existing(dir string) fs.FileInfo {
+	for {
+		info, err := os.Lstat(dir)
+		if err == nil || dir == filepath.Dir(dir) {
+			return info
+		}
+		dir = filepath.Dir(dir)
+	}
 }
 
 // suffix ends the names of files in a cache. It tells versions apart, so that two

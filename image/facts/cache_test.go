@@ -136,8 +136,13 @@ func TestCacheForeign(t *testing.T) {
 		if err := errors.Join(os.Mkdir(other, 0o700), os.Chown(other, 1, 1)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := OpenCache(other); !errors.Is(err, errForeign) {
-			t.Errorf("another user's: %v", err)
+		for _, name := range []string{other, filepath.Join(other, ".cache", "capwise")} {
+			if _, err := OpenCache(name); !errors.Is(err, errForeign) {
+				t.Errorf("another user's %s: %v", name, err)
+			}
+		}
+		if _, err := os.Lstat(filepath.Join(other, ".cache")); err == nil {
+			t.Error("root has made a folder in another user's")
 		}
 	}
 }

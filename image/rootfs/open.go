@@ -98,21 +98,21 @@ func (s *Source) ForThisMachine() ([]*catalog.Image, error) {
 	return out, nil
 }
 
-// Each calls fn with all images, one after the other.
+// Each calls fn with all images, one after the other. The errors are those of images
+// that could not be read, and of fn; the others are read all the same.
 func (s *Source) Each(fn func(*Image) error) error {
 	for _, b := range s.catalog.Layers() {
 		s.options.Progress.Expect(b.Size)
 	}
+	var errs []error
 	for _, img := range s.catalog.Images {
 		i, err := s.Read(img)
-		if err != nil {
-			return err
+		if err == nil {
+			err = errors.Join(fn(i), i.Close())
 		}
-		if err := errors.Join(fn(i), i.Close()); err != nil {
-			return err
-		}
+		errs = append(errs, err)
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // atOnce bounds how many layers are read at the same time: the windows of
