@@ -33,7 +33,7 @@ times() {
 	{
 		cat "$work/parts"
 		echo "$SECONDS $(compiled)"
-	} | awk 'NR > 1 { n = $2 - objects; printf "%5d s  %-9s  %s\n", $1 - begin, n > 20 ? "compiled" : "cached", name }
+	} | awk 'NR > 1 { n = $2 - objects; printf "%5d s  %-9s  %s\n", $1 - begin, (n > 20 ? "compiled" : "cached"), name }
 		{ begin = $1; objects = $2; name = $0; sub(/^[0-9]+ [0-9]+ /, "", name) }' | sort -rn | head -n 15
 }
 
