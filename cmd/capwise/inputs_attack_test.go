@@ -268,6 +268,9 @@ func archiveAttacks() []attack {
 		{name: "20 layers of 4 Mi empty files (S21)", limit: limit.Entries.Name + ", " + limit.Listed.Name, says: "entries in the layers of", full: true, time: 30 * time.Second, commands: func(t *testing.T, dir string) [][]string {
 			return onImage(archiveOfFile(t, dir, emptyFiles(t, dir, 4<<20), 20))
 		}},
+		{name: "100 layers of 900,000 empty files", limit: limit.Entries.Name + ", " + limit.Listed.Name, says: "entries in the layers of", full: true, time: 30 * time.Second, commands: func(t *testing.T, dir string) [][]string {
+			return onImage(archiveOfFile(t, dir, emptyFiles(t, dir, 900_000), 100))
+		}},
 		{name: "1,000,000 empty files", limit: "within " + limit.Entries.Name, full: true, time: 30 * time.Second, commands: func(t *testing.T, dir string) [][]string {
 			return onImage(archiveOfFile(t, dir, emptyFiles(t, dir, 1_000_000), 1))
 		}},

@@ -45,7 +45,7 @@ type Image struct {
 	Names []string
 	// Platform is such as "linux/arm64" or "linux/arm/v7"; "" if nobody says it.
 	Platform string
-	// Digest is that of the manifest; where there is none, of the configuration.
+	// Digest is that of the manifest, or of the configuration if there is no manifest.
 	Digest string
 	// Config is the image's configuration; nil for the archive of a root file system.
 	Config *Document

@@ -15,7 +15,7 @@ import (
 type Item struct {
 	// Path is absolute and clean.
 	Path string
-	// Hard is the path that a hard link leads to; "" for what is none.
+	// Hard is the path that a hard link leads to; "" if the entry is not one.
 	Hard     string
 	Mode     fs.FileMode
 	UID, GID uint32
@@ -100,6 +100,9 @@ func (b *Builder) Close() error { return b.heads.close() }
 
 // Len is how many names there are, those of folders on the way with them.
 func (b *Builder) Len() int { return int(b.nodes.size) }
+
+// Kept is how many bytes of links and attributes there are, and of names that are told.
+func (b *Builder) Kept() int { return int(b.kept) }
 
 // hash is of a name in a folder. Who makes an image does not know the seed.
 func (b *Builder) hash(parent int32, name string) uint64 {

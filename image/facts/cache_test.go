@@ -35,8 +35,7 @@ func cache(t *testing.T, dir string) *Cache {
 	return c
 }
 
-// TestCache keeps facts, finds them again, in another process as it were, and clears
-// them.
+// TestCache keeps facts, finds them again through another Cache, and clears them.
 func TestCache(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a", "b")
 	c := cache(t, dir)

@@ -132,8 +132,34 @@ func (l *Layer) Close() error { return l.file.Close() }
 // Len is how many names there are, those of folders on the way with them.
 func (l *Layer) Len() int { return len(l.nodes) / nodeSize }
 
-// Bytes is about how much memory the facts take.
-func (l *Layer) Bytes() int64 { return int64(len(l.nodes) + len(l.names) + len(l.extras)) }
+// Kept is how many bytes of links and attributes there are, and of names that are told.
+func (l *Layer) Kept() int {
+	n := len(l.extras)
+	for _, c := range l.summary.Capable {
+		for _, name := range c.Names {
+			n += len(name)
+		}
+	}
+	for _, link := range l.summary.Links {
+		n += len(link.Path)
+	}
+	return n
+}
+
+// Unload gives up the memory that the facts take, until [Layer.Reload].
+func (l *Layer) Unload() { *l = Layer{digest: l.digest, file: l.file} }
+
+// Reload reads the facts again, if they were given up.
+func (l *Layer) Reload() error {
+	if l.nodes != nil {
+		return nil
+	}
+	again, err := open(l.file, l.digest)
+	if err == nil {
+		*l = *again
+	}
+	return err
+}
 
 // Capable lists the files with the attribute that the layer puts in place.
 func (l *Layer) Capable() []Capable { return l.summary.Capable }

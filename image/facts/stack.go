@@ -21,16 +21,34 @@ type Stack []*Layer
 // NewStack puts layers over each other. The error says which layer cannot be.
 func NewStack(layers ...*Layer) (Stack, error) {
 	names := int64(0)
-	for i, l := range layers {
+	for _, l := range layers {
 		names += int64(l.Len())
-		s := Stack(layers[:i])
+	}
+	if err := limit.Entries.Check(names); err != nil {
+		return nil, err
+	}
+	for i, l := range layers {
 		for _, link := range l.Links() {
-			if _, ok := s.lookup(link.Target); !ok {
+			if !Stack(layers[:i]).has(link.Target) {
 				return nil, fmt.Errorf("layer %d of %d: %s: hard link to %s, which is not there", i+1, len(layers), link.Path, link.Target)
 			}
 		}
 	}
-	return layers, limit.Entries.Check(names)
+	return layers, nil
+}
+
+// has reports whether there is something at a path. The links of the layers, of which
+// there may be very many, were looked at before, so that none is followed.
+func (s Stack) has(name string) bool {
+	for _, l := range slices.Backward(s) {
+		if r, ok := l.find(name); ok && r.Flags&(flagEntry|flagWay) != 0 {
+			return true
+		}
+		if l.Hides(name) {
+			return false
+		}
+	}
+	return false
 }
 
 // Info is what an image has at a path.
@@ -240,17 +258,18 @@ func (s Stack) Visible(layer int) map[string]*Capable {
 		if len(seen) == 0 {
 			break
 		}
-		below := maps.Clone(seen)
+		linked := map[string]*Capable{} // before the layer hides what it links to
+		for _, link := range l.Links() {
+			if c := seen[link.Target]; c != nil && !l.carries(link.Path) {
+				linked[link.Path] = c
+			}
+		}
 		for name := range seen {
 			if l.Hides(name) {
 				delete(seen, name)
 			}
 		}
-		for _, link := range l.Links() {
-			if c := below[link.Target]; c != nil && !l.carries(link.Path) {
-				seen[link.Path] = c
-			}
-		}
+		maps.Copy(seen, linked)
 	}
 	return seen
 }

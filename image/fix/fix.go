@@ -206,7 +206,7 @@ func run(from, to ref.Ref, o Options) (_ *Report, err error) {
 
 func newFixer(s store.Store, o Options) *fixer {
 	f := &fixer{
-		store: s, options: o, reader: layer.NewReader(o.Cache, o.Progress), layers: map[*catalog.Blob]*fixedLayer{}, listed: map[*catalog.Document]bool{},
+		store: s, options: o, reader: layer.NewReader(o.Cache, o.Progress, limit.Listed), layers: map[*catalog.Blob]*fixedLayer{}, listed: map[*catalog.Document]bool{},
 		report: &Report{DryRun: o.DryRun, Files: []FileChange{}, Blobs: []BlobChange{}, Warnings: []string{}, Skipped: []string{}},
 	}
 	f.options.Files = nil // the caller's stay as they are
@@ -260,8 +260,7 @@ type fixer struct {
 	layers   map[*catalog.Blob]*fixedLayer
 	mu       sync.Mutex
 	closers  []func() error
-	names    int64                      // of all layers
-	unlisted bool                       // the index of the layout is none of the target's own
+	unlisted bool                       // the index is not part of the target: capwise made it
 	listed   map[*catalog.Document]bool // those whose changes are in the report
 }
 

@@ -12,7 +12,6 @@ import (
 	"github.com/capwise/capwise/image/catalog"
 	"github.com/capwise/capwise/image/facts"
 	"github.com/capwise/capwise/image/layer"
-	"github.com/capwise/capwise/internal/limit"
 )
 
 // atOnce bounds the windows of decompressors, however many processors there are.
@@ -86,9 +85,14 @@ func (f *fixer) fixLayers() error {
 
 // scan reads a layer, unless it is known to have nothing that could change.
 func (f *fixer) scan(l *fixedLayer) error {
-	if known := f.reader.Known(l.blob); known != nil {
+	known, err := f.reader.Known(l.blob)
+	if err != nil {
+		return err
+	}
+	if known != nil {
 		if len(known.Capable()) == 0 {
-			return f.scannedTo(l, known)
+			f.scannedTo(l, known)
+			return nil
 		}
 		if err := known.Close(); err != nil {
 			return err
@@ -109,11 +113,12 @@ func (f *fixer) scan(l *fixedLayer) error {
 		}
 		l.entries = append(l.entries, &entry{Entry: e, caps: caps, seenAs: map[string]bool{}})
 	}
-	return f.scannedTo(l, l.content.Facts)
+	f.scannedTo(l, l.content.Facts)
+	return nil
 }
 
 // scannedTo keeps the facts of a layer until the run is over.
-func (f *fixer) scannedTo(l *fixedLayer, known *facts.Layer) error {
+func (f *fixer) scannedTo(l *fixedLayer, known *facts.Layer) {
 	l.facts = known
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -121,8 +126,6 @@ func (f *fixer) scannedTo(l *fixedLayer, known *facts.Layer) error {
 	if l.content != nil {
 		f.closers = append(f.closers, l.content.Close)
 	}
-	f.names += int64(known.Len())
-	return limit.Listed.Check(f.names)
 }
 
 func (f *fixer) addBlob(l *fixedLayer) {

@@ -49,7 +49,7 @@ func attributeOf(records []tarwalk.Record) []byte {
 type Entry struct {
 	tarwalk.Entry
 	Path string
-	// Target is the path that a hard link leads to; "" for what is none.
+	// Target is the path that a hard link leads to; "" if the entry is not one.
 	Target string
 	// File is the number that [facts.Capable] has for its file.
 	File      int

@@ -10,6 +10,8 @@ import (
 	"github.com/capwise/capwise/image/facts"
 	"github.com/capwise/capwise/image/internal/compression"
 	"github.com/capwise/capwise/image/store"
+
+	"github.com/capwise/capwise/internal/limit"
 )
 
 // permittedCaps and effectiveCaps are cap_net_bind_service=p and =ep, as the attribute's
@@ -113,7 +115,7 @@ func keyed(content []byte, comes string) *blob {
 // read reads an archive, and closes the facts when the test ends.
 func read(t *testing.T, content []byte) *facts.Layer {
 	t.Helper()
-	l, err := NewReader(nil, nil).Read(&blob{content: content})
+	l, err := NewReader(nil, nil, limit.Entries).Read(&blob{content: content})
 	if err != nil {
 		t.Fatal(err)
 	}

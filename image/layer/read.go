@@ -14,6 +14,7 @@ import (
 	"github.com/capwise/capwise/image/gzpatch"
 	"github.com/capwise/capwise/image/internal/compression"
 	"github.com/capwise/capwise/image/internal/meter"
+	"github.com/capwise/capwise/internal/limit"
 )
 
 // Source is where a layer's blob comes from.
@@ -34,6 +35,8 @@ type Reader struct {
 	meter    *meter.Meter
 	turns    turns
 	progress *Progress
+	most     limit.Limit // of names in all layers
+	names    atomic.Int64
 	failed   atomic.Bool // one of the layers could not be read
 }
 
@@ -42,27 +45,42 @@ type Reader struct {
 var ErrStopped = errors.New("stopped, since another layer could not be read")
 
 // NewReader returns a reader that asks the cache first, and tells the progress; both
-// may be nil. Together the layers that it reads may unpack to what one target may.
-func NewReader(cache *facts.Cache, progress *Progress) *Reader {
-	return &Reader{cache: cache, meter: &meter.Meter{}, turns: newTurns(), progress: progress}
+// may be nil. Together the layers may have so many names as most says; what they unpack
+// to, and what is kept of them, is bounded for all of them, too.
+func NewReader(cache *facts.Cache, progress *Progress, most limit.Limit) *Reader {
+	return &Reader{cache: cache, meter: &meter.Meter{}, turns: newTurns(), progress: progress, most: most}
 }
 
 // Facts returns the facts of a layer: those that are kept of its digest, or else
 // those that it reads. The caller closes them.
 func (r *Reader) Facts(s Source) (*facts.Layer, error) {
-	if l := r.Known(s); l != nil {
-		return l, nil
+	if l, err := r.Known(s); l != nil || err != nil {
+		return l, err
 	}
 	return r.Read(s)
 }
 
-// Known returns the facts of a layer if they are kept, and nil otherwise.
-func (r *Reader) Known(s Source) *facts.Layer {
+// Known returns the facts of a layer if they are kept, and nil otherwise. The error
+// says that all layers together are above a limit.
+func (r *Reader) Known(s Source) (*facts.Layer, error) {
 	l := r.cache.Layer(s.Key())
-	if l != nil {
-		r.progress.known(s.Bytes())
+	if l == nil {
+		return nil, nil
 	}
-	return l
+	r.progress.known(s.Bytes())
+	return r.counted(l, r.meter.Keep(l.Kept()))
+}
+
+// counted counts the names of a layer that is in memory.
+func (r *Reader) counted(l *facts.Layer, err error) (*facts.Layer, error) {
+	if err == nil {
+		err = r.most.Check(r.names.Add(int64(l.Len())))
+	}
+	if err == nil {
+		return l, nil
+	}
+	r.failed.Store(true)
+	return nil, errors.Join(err, l.Close())
 }
 
 // Read reads a layer, and keeps its facts. The error says what is wrong with it: it

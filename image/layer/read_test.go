@@ -12,6 +12,8 @@ import (
 	"github.com/capwise/capwise/image/facts"
 	"github.com/capwise/capwise/image/internal/compression"
 	"github.com/capwise/capwise/image/store"
+
+	"github.com/capwise/capwise/internal/limit"
 )
 
 var (
@@ -30,7 +32,7 @@ func TestRead(t *testing.T) {
 				raw := packed(t, kind, content)
 				b := &blob{content: raw, key: digest(raw), comes: comes}
 				for range 2 {
-					l, err := NewReader(cache, nil).Facts(b)
+					l, err := NewReader(cache, nil, limit.Entries).Facts(b)
 					if err != nil {
 						t.Fatalf("%s, %s: %v", kind, comes, err)
 					}
@@ -73,7 +75,7 @@ func TestDigest(t *testing.T) {
 				got = append(bytes.Clone(raw), raw...)
 			}
 			cache := newCache(t)
-			reader := NewReader(cache, nil)
+			reader := NewReader(cache, nil, limit.Entries)
 			b := &blob{content: got, key: want, comes: comes}
 			l, err := reader.Read(b)
 			if err == nil {
@@ -84,7 +86,8 @@ func TestDigest(t *testing.T) {
 					t.Errorf("%s, %s: got %v, want %s", kind, comes, err, says)
 				}
 			}
-			if u, err := cache.Usage(); err != nil || u.Layers != 0 || reader.Known(b) != nil {
+			known, errKnown := reader.Known(b)
+			if u, err := cache.Usage(); err != nil || u.Layers != 0 || known != nil || errKnown != nil {
 				t.Errorf("%s, %s: %d layers are kept, %v", kind, comes, u.Layers, err)
 			}
 		}
@@ -116,7 +119,7 @@ func TestAttributes(t *testing.T) {
 		if got := capable(read(t, content)); !slices.Equal(got, want) {
 			t.Errorf("%s: got %q, want %q", c.name, got, want)
 		}
-		e, err := NewReader(nil, nil).ReadEditable(section(content), "", "")
+		e, err := NewReader(nil, nil, limit.Entries).ReadEditable(section(content), "", "")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/capwise/capwise/image/internal/compression"
+
+	"github.com/capwise/capwise/internal/limit"
 )
 
 // within fails the test if something takes too long, as what waits forever does.
@@ -65,7 +67,7 @@ func TestManyTurns(t *testing.T) {
 // TestAtOnce reads many layers with one reader, damaged ones among them: those fail, and
 // may stop the others.
 func TestAtOnce(t *testing.T) {
-	reader := NewReader(newCache(t), nil)
+	reader := NewReader(newCache(t), nil, limit.Entries)
 	within(t, "40 layers", func() {
 		var g sync.WaitGroup
 		for i := range 40 {
@@ -98,7 +100,7 @@ func TestProgress(t *testing.T) {
 	for _, kind := range kinds {
 		for _, comes := range []string{asFile, asStream} {
 			p := &Progress{}
-			reader := NewReader(newCache(t), p)
+			reader := NewReader(newCache(t), p, limit.Entries)
 			b := keyed(packed(t, kind, content), comes)
 			size := int64(len(b.content))
 			for time := int64(1); time <= 2; time++ {

@@ -1,23 +1,21 @@
 package layer
 
 import (
-	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/capwise/capwise/image/internal/digest"
 )
 
 // verified calls read with a blob, and checks the digest of all of it.
-func verified(blob io.Reader, size int64, digest string, read func(io.Reader) error) error {
-	h := hashOf(digest)
-	if h == nil {
+func verified(blob io.Reader, size int64, want string, read func(io.Reader) error) error {
+	h, err := digest.New(want)
+	if want == "" || err != nil { // nobody says one, or an image names one that nobody can check
 		err := read(blob)
 		if _, at := blob.(io.ReaderAt); err == nil && !at { // what checks its digest does so at its end
 			_, err = io.CopyBuffer(io.Discard, struct{ io.Reader }{blob}, make([]byte, pieceSize))
@@ -36,13 +34,13 @@ func verified(blob io.Reader, size int64, digest string, read func(io.Reader) er
 		if errHash := g.Wait(); err == nil {
 			err = errHash
 		}
-		return errors.Join(err, mismatch(h, digest, err))
+		return errors.Join(err, mismatch(h, want, err))
 	}
-	err := read(io.TeeReader(blob, h))
+	err = read(io.TeeReader(blob, h))
 	if err == nil {
 		_, err = io.CopyBuffer(h, struct{ io.Reader }{blob}, make([]byte, pieceSize))
 	}
-	return errors.Join(err, mismatch(h, digest, err))
+	return errors.Join(err, mismatch(h, want, err))
 }
 
 // stoppable ends where nobody wants the rest.
@@ -59,22 +57,10 @@ func (s *stoppable) Read(p []byte) (int, error) {
 	return s.Reader.Read(p)
 }
 
-// mismatch says that a digest is another, if there is no error yet.
-func mismatch(h hash.Hash, digest string, err error) error {
-	algorithm, want, _ := strings.Cut(digest, ":")
-	if got := hex.EncodeToString(h.Sum(nil)); err == nil && got != want {
-		return fmt.Errorf("want digest %s, got %s:%s", digest, algorithm, got)
+// mismatch says that a digest differs, if there is no error yet.
+func mismatch(h hash.Hash, want string, err error) error {
+	if got := digest.Mismatch(want, h); err == nil && got != "" {
+		return fmt.Errorf("want digest %s, got %s", want, got)
 	}
 	return nil
-}
-
-func hashOf(digest string) hash.Hash {
-	switch algorithm, _, _ := strings.Cut(digest, ":"); algorithm {
-	case "sha256":
-		return sha256.New()
-	case "sha512":
-		return sha512.New()
-	default:
-		return nil
-	}
 }

@@ -45,7 +45,8 @@ func (w *walk) read(s Source) (_ *facts.Layer, err error) {
 	w.builder, w.turn = facts.NewBuilder(), w.reader.turns.begin()
 	defer w.turn.end()
 	w.reader.meter.Packed(size)
-	digest := s.Key()
+	key := s.Key()
+	digest := key
 	if _, checks := blob.(interface{ ChecksDigest() }); checks {
 		digest = ""
 	}
@@ -53,7 +54,11 @@ func (w *walk) read(s Source) (_ *facts.Layer, err error) {
 	if err := verified(blob, size, digest, func(blob io.Reader) error { return w.blob(blob, size) }); err != nil {
 		return nil, errors.Join(err, w.builder.Close())
 	}
-	return w.reader.cache.Finish(w.builder, s.Key())
+	l, err := w.reader.cache.Finish(w.builder, key)
+	if err != nil {
+		return nil, err
+	}
+	return w.reader.counted(l, nil)
 }
 
 // blob reads a blob, compressed or not, by what it is: media types are often wrong.
@@ -140,7 +145,11 @@ func (w *walk) entry(e *tarwalk.Entry, name string, content io.Reader) error {
 			return err
 		}
 	}
+	before := w.builder.Kept()
 	file, err := w.builder.Add(i)
+	if err == nil {
+		err = w.reader.meter.Keep(w.builder.Kept() - before)
+	}
 	if err != nil || w.editable == nil || i.Attribute == nil {
 		return err
 	}

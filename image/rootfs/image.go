@@ -52,7 +52,7 @@ func New(img v1.Image, name string, o Options) (*Image, error) {
 		return nil, err
 	}
 	out := &Image{Target: name, Image: &catalog.Image{}, Config: programOf(config.Get("config")), name: name}
-	reader := layer.NewReader(o.Cache, o.Progress)
+	reader := layer.NewReader(o.Cache, o.Progress, limit.Entries)
 	for i, b := range blobs {
 		l, err := reader.Facts(opened{b})
 		if err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/capwise/capwise/image/layer"
 	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/image/store"
+	"github.com/capwise/capwise/internal/limit"
 )
 
 // Options say how images are read.
@@ -44,6 +45,8 @@ type Source struct {
 	mu     sync.Mutex
 	loaded map[*catalog.Blob]*facts.Layer
 	uses   map[*catalog.Blob]int // by images that were not read, or are not closed
+	open   map[*catalog.Blob]int // by images that are open
+	idle   int                   // names in memory of layers that none of these has
 }
 
 // Open finds the images of a reference: all that a layout or an archive has, for all
@@ -55,7 +58,7 @@ func Open(reference string, o Options) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{reference: r.String(), options: o, loaded: map[*catalog.Blob]*facts.Layer{}, uses: map[*catalog.Blob]int{}}
+	s := &Source{reference: r.String(), options: o, loaded: map[*catalog.Blob]*facts.Layer{}, uses: map[*catalog.Blob]int{}, open: map[*catalog.Blob]int{}}
 	if s.store, err = store.Open(r, false, o.Stdin); err != nil {
 		return nil, fmt.Errorf("image %q: %w", reference, err)
 	}
@@ -93,6 +96,7 @@ func (s *Source) ForThisMachine() ([]*catalog.Image, error) {
 		seen = append(seen, img.Platform)
 	}
 	if len(out) == 0 {
+		seen = append(seen, s.Skipped()...)
 		return nil, fmt.Errorf("image %q: want an image for linux/%s, got %q", s.reference, runtime.GOARCH, seen)
 	}
 	return out, nil
@@ -123,7 +127,7 @@ const atOnce = 4
 // caller closes it.
 func (s *Source) Read(img *catalog.Image) (*Image, error) {
 	out := &Image{Target: s.reference, Image: img, name: s.nameOf(img), source: s}
-	reader := layer.NewReader(s.options.Cache, s.options.Progress) // which counts what one image unpacks to
+	reader := layer.NewReader(s.options.Cache, s.options.Progress, limit.Entries) // which counts what one image unpacks to
 	var g errgroup.Group
 	g.SetLimit(atOnce)
 	for i, b := range img.Layers {
@@ -147,13 +151,10 @@ func (s *Source) Read(img *catalog.Image) (*Image, error) {
 	return out, nil
 }
 
-// load reads a layer unless that was done already.
+// load reads a layer unless that was done already, and notes that an image has it.
 func (s *Source) load(b *catalog.Blob, reader *layer.Reader) error {
-	s.mu.Lock()
-	l := s.loaded[b]
-	s.mu.Unlock()
-	if l != nil {
-		return nil
+	if l := s.take(b); l != nil {
+		return l.Reload()
 	}
 	l, err := reader.Facts(b)
 	if err != nil {
@@ -162,18 +163,47 @@ func (s *Source) load(b *catalog.Blob, reader *layer.Reader) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.loaded[b] = l
+	s.open[b]++
 	return nil
 }
+
+// take returns a layer that was read for another image, nil if there is none.
+func (s *Source) take(b *catalog.Blob) *facts.Layer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := s.loaded[b]
+	if l == nil {
+		return nil
+	}
+	if s.open[b] == 0 {
+		s.idle -= l.Len()
+	}
+	s.open[b]++
+	return l
+}
+
+// mostIdle is how many names may stay in memory of layers that only later images want.
+const mostIdle = 500_000
 
 // release gives the layers of an image back that no other wants.
 func (s *Source) release(img *catalog.Image) error {
 	var err error
 	for _, b := range s.catalog.Layers(img) {
-		if s.uses[b]--; s.uses[b] > 0 || s.loaded[b] == nil {
+		s.uses[b]--
+		l := s.loaded[b]
+		if l == nil {
 			continue
 		}
-		err = errors.Join(err, s.loaded[b].Close())
-		delete(s.loaded, b)
+		s.open[b]--
+		switch {
+		case s.uses[b] == 0:
+			err = errors.Join(err, l.Close())
+			delete(s.loaded, b)
+		case s.open[b] == 0 && s.idle+l.Len() > mostIdle:
+			l.Unload()
+		case s.open[b] == 0:
+			s.idle += l.Len()
+		}
 	}
 	return err
 }

@@ -58,12 +58,24 @@ func OpenArchive(name string, change bool) (_ *Archive, err error) {
 // NewArchive lists what is in an archive that has no path. Closing it closes the
 // file.
 func NewArchive(f *os.File) (*Archive, error) {
-	info, err := f.Stat()
+	a, err := newArchive(f)
 	if err != nil {
 		return nil, err
 	}
+	if err := a.list(); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
+}
+
+// newArchive is NewArchive, which does not list what is in the archive.
+func newArchive(f *os.File) (*Archive, error) {
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
 	a := &Archive{F: f, Size: info.Size(), info: info, names: map[string]*tarwalk.Entry{}, twice: map[string]bool{}}
-	if err := errors.Join(a.unpack(), a.list()); err != nil {
+	if err := a.unpack(); err != nil {
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil

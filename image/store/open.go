@@ -25,10 +25,41 @@ func Open(r ref.Ref, change bool, stdin io.Reader) (Store, error) {
 	case ref.RootFS:
 		return openRootFS(r.Path)
 	}
-	if r.Path == ref.StandardInput {
+	if r.Kind != ref.Archive {
+		return OpenArchive(r.Path, change)
+	}
+	file, err := openAny(r.Path, stdin)
+	if err != nil {
+		return nil, err
+	}
+	return newAny(file)
+}
+
+// openAny opens an archive of which nobody says what is in it.
+func openAny(path string, stdin io.Reader) (*os.File, error) {
+	if path == ref.StandardInput {
 		return fromStdin(stdin)
 	}
-	return OpenArchive(r.Path, change)
+	return plainfile.Open(path)
+}
+
+// newAny lists what is in an archive. One with more files than an image has is that of a
+// root file system.
+func newAny(file *os.File) (Store, error) {
+	a, err := newArchive(file)
+	if err != nil {
+		return nil, err
+	}
+	err = a.list()
+	var above *limit.Error
+	if errors.As(err, &above) && (above.Limit == limit.Files || above.Limit == limit.FileHeaders) {
+		a.Entries, a.names = nil, nil
+		return a, nil
+	}
+	if err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	return a, nil
 }
 
 // openLayout opens a layout, and locks it: against all others if it is to change.
@@ -47,7 +78,7 @@ func openLayout(path string, change bool) (*Dir, error) {
 }
 
 // fromStdin keeps an archive that comes on standard input in a file without a name.
-func fromStdin(stdin io.Reader) (*Archive, error) {
+func fromStdin(stdin io.Reader) (*os.File, error) {
 	if stdin == nil {
 		return nil, errors.New("standard input is not read here")
 	}
@@ -62,7 +93,7 @@ func fromStdin(stdin io.Reader) (*Archive, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	return NewArchive(file)
+	return file, nil
 }
 
 // RootFS is the archive of a root file system, which is the one layer of an image.

@@ -2,20 +2,17 @@ package wire
 
 import (
 	"context"
-	"crypto/sha256"
-	"crypto/sha512"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"github.com/capwise/capwise/image/internal/digest"
 	"github.com/capwise/capwise/internal/limit"
 )
 
@@ -28,26 +25,16 @@ var firstPause = 50 * time.Millisecond
 
 // Blob fetches a blob, which has size bytes, unless that is negative, and the digest.
 // Both are checked at its end. Where the connection is cut, it goes on from there.
-func (s *Source) Blob(digest string, size int64) (io.ReadCloser, error) {
-	h, err := hashOf(digest)
+func (s *Source) Blob(want string, size int64) (io.ReadCloser, error) {
+	h, err := digest.New(want)
 	if err != nil {
 		return nil, err
 	}
-	b := &blob{source: s, digest: digest, size: size, hash: h}
+	b := &blob{source: s, digest: want, size: size, hash: h}
 	if err := b.open(); err != nil {
 		return nil, notThere(err)
 	}
 	return b, nil
-}
-
-func hashOf(digest string) (hash.Hash, error) {
-	switch algorithm, _, _ := strings.Cut(digest, ":"); algorithm {
-	case "sha256":
-		return sha256.New(), nil
-	case "sha512":
-		return sha512.New(), nil
-	}
-	return nil, fmt.Errorf("digest %.150q: want one of sha256 or sha512", digest)
 }
 
 // blob is a blob on its way.
@@ -133,9 +120,8 @@ func (b *blob) read(p []byte) (int, error) {
 
 // mismatch is the end of a blob, or says that its digest is another.
 func (b *blob) mismatch() error {
-	algorithm, want, _ := strings.Cut(b.digest, ":")
-	if got := hex.EncodeToString(b.hash.Sum(nil)); got != want {
-		return fmt.Errorf("want a blob with digest %s, got %s:%s", b.digest, algorithm, got)
+	if got := digest.Mismatch(b.digest, b.hash); got != "" {
+		return fmt.Errorf("want a blob with digest %s, got %s", b.digest, got)
 	}
 	return io.EOF
 }
