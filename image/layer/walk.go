@@ -155,7 +155,7 @@ func (w *walk) entry(e *tarwalk.Entry, name string, content io.Reader) error {
 	}
 	kept, _ := content.(*io.SectionReader) // nil for a hard link
 	w.editable.Entries = append(w.editable.Entries, &Entry{Entry: *e, Path: name, Target: i.Hard, File: file, Attribute: i.Attribute, Content: kept})
-	return w.reader.meter.Keep(len(e.Raw) + len(name))
+	return w.reader.meter.Keep(len(e.Raw) - len(i.Attribute)) // which is counted, as its name is
 }
 
 // content looks at what is in a regular file. Of one with the attribute it returns all.
