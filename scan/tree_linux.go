@@ -13,7 +13,7 @@ import (
 )
 
 // Walk goes through the tree. The error is about root itself; a symbolic link is
-// followed there, and nowhere below.
+// followed there, and nowhere below. When Walk returns, nothing of the tree is in use.
 func (t *Tree) Walk(root string) error {
 	above, err := held.OpenFolder(root)
 	if err != nil {
@@ -97,6 +97,9 @@ func (w *walker) run() {
 		}
 		return
 	}
+	// A thread ends some time after its goroutine, and until then its working
+	// directory is in use: who unmounts the tree after Walk would be refused.
+	defer func() { _ = syscall.Chdir("/") }()
 	for d := range w.work {
 		w.directory(d)
 		w.pending.Done()
