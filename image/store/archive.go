@@ -132,8 +132,11 @@ func (a *Archive) openFile(change bool) error {
 }
 
 // Unchanged says whether the file is still at its path, and as it was.
-func (a *Archive) Unchanged() error {
-	now, err := os.Stat(a.Path)
+func (a *Archive) Unchanged() error { return a.unchanged(a.Path) }
+
+// unchanged says whether the file has the name, and is as it was.
+func (a *Archive) unchanged(name string) error {
+	now, err := os.Stat(name)
 	if err != nil {
 		return err
 	}

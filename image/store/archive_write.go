@@ -16,9 +16,9 @@ func (a *Archive) Write(to string, changes []Change) error {
 	if resolved, err := filepath.EvalSymlinks(to); err == nil {
 		to = resolved
 	}
-	check := unchecked
+	var check func(string) error
 	if to == a.Path {
-		check = a.Unchanged
+		check = a.unchanged
 	}
 	return replaceFile(to, a.Path, func(w *os.File) error {
 		packed, err := a.compression.Writer(w)

@@ -65,8 +65,8 @@ func (d *Dir) replaceIndex(merged func([]byte) ([]byte, error), undos []*scratch
 		err = replaceFile(path, path, func(w *os.File) error {
 			_, err := io.Copy(w, bytes.NewReader(now))
 			return err
-		}, func() error {
-			again, err := d.Index()
+		}, func(name string) error {
+			again, err := d.document(filepath.Base(name))
 			if err == nil && !bytes.Equal(was, again) {
 				err = errMoved
 			}
@@ -82,15 +82,18 @@ func (d *Dir) replaceIndex(merged func([]byte) ([]byte, error), undos []*scratch
 var errMoved = errors.New("the index is another by now")
 
 // Index reads index.json as it is now.
-func (d *Dir) Index() ([]byte, error) {
-	index, err := plainfile.OpenIn(d.Root, IndexFile)
+func (d *Dir) Index() ([]byte, error) { return d.document(IndexFile) }
+
+// document reads a file at the top of the layout.
+func (d *Dir) document(name string) ([]byte, error) {
+	f, err := plainfile.OpenIn(d.Root, name)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = index.Close() }() // opened for reading
-	raw, err := limit.Document.ReadAll(index)
+	defer func() { _ = f.Close() }() // opened for reading
+	raw, err := limit.Document.ReadAll(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", IndexFile, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return raw, nil
 }

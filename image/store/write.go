@@ -142,12 +142,14 @@ func writeFile(path, like string, c Change) error {
 	return replaceFile(path, like, func(w *os.File) error {
 		_, err := io.Copy(w, io.NewSectionReader(c.Content, 0, c.Size))
 		return err
-	}, unchecked)
+	}, nil)
 }
 
-// replaceFile lets write write a file beside path and moves it there, if check
-// says that it may. Then the undos are of the past.
-func replaceFile(path, like string, write func(*os.File) error, check func() error, undos ...*scratch.Undo) (err error) {
+// replaceFile lets write write a file beside path and moves it there. Then the undos
+// are of the past. A check that is not nil says of a name whether what it leads to is
+// the file that may be replaced: where it is not, path keeps it, also if it got there
+// at the last moment.
+func replaceFile(path, like string, write func(*os.File) error, check func(name string) error, undos ...*scratch.Undo) (err error) {
 	mode := fs.FileMode(0o644)
 	if info, err := os.Stat(like); err == nil {
 		mode = info.Mode().Perm()
@@ -160,19 +162,47 @@ func replaceFile(path, like string, write func(*os.File) error, check func() err
 	// On disk before it has the name: a crash of the machine must not leave the
 	// name with half of the content.
 	for _, step := range []func() error{
-		func() error { return write(tmp.File) }, func() error { return tmp.Chmod(mode) }, tmp.Sync, check,
+		func() error { return write(tmp.File) }, func() error { return tmp.Chmod(mode) }, tmp.Sync,
 	} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
-	if err := tmp.MoveTo(path, undos...); err != nil {
+	return tmp.MoveBy(func(name string) error {
+		if check != nil {
+			return replaceChecked(name, path, check)
+		}
+		return renamed(name, path)
+	}, undos...)
+}
+
+func renamed(name, path string) error {
+	if err := os.Rename(name, path); err != nil {
 		return unwritten(path, err)
 	}
 	return nil
 }
 
-func unchecked() error { return nil }
+// replaceChecked gives a file the name path, if check says that what has that name
+// may go. Where the file system can exchange names, nobody can come between the check
+// and the replacement: what was replaced is checked once more, and put back if need be.
+func replaceChecked(name, path string, check func(name string) error) error {
+	if err := check(path); err != nil {
+		return err
+	}
+	err := exchange(name, path)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return renamed(name, path)
+	}
+	if err != nil {
+		return unwritten(path, err)
+	}
+	if err := check(name); err != nil {
+		return errors.Join(err, exchange(name, path))
+	}
+	_ = os.Remove(name) // if it stays, a later run sweeps it
+	return nil
+}
 
 // unwritten says that there can't be a result at path, without the name of the
 // temporary file that was to become it.

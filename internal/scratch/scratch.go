@@ -155,7 +155,13 @@ func (n *Named) Remove() error {
 // MoveTo gives it the name path, and closes it. Whoever interrupts the program
 // finds it moved, and the others not undone, or all undone.
 func (n *Named) MoveTo(path string, others ...*Undo) error {
-	if err := Commit(func() error { return os.Rename(n.Name(), path) }, append(others, n.undo)...); err != nil {
+	return n.MoveBy(func(name string) error { return os.Rename(name, path) }, others...)
+}
+
+// MoveBy is [Named.MoveTo] with a way of moving it: move gets the name that it has,
+// and leaves nothing there if it succeeds.
+func (n *Named) MoveBy(move func(name string) error, others ...*Undo) error {
+	if err := Commit(func() error { return move(n.Name()) }, append(others, n.undo)...); err != nil {
 		return err
 	}
 	n.undo = nil
