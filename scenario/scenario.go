@@ -36,6 +36,9 @@ type Start struct {
 	// Notes is what the reader should know about how the source was read: what
 	// was assumed, is ambiguous or was not understood. One line each.
 	Notes []string
+	// Unknowns is the facts that nobody says. The start is as the first case of each
+	// has it.
+	Unknowns []Unknown
 	// Running is the credentials of a program that runs already; nil before it is
 	// started. Settings then are what it was started with, as far as that can be
 	// told: nothing permitted.
@@ -50,7 +53,7 @@ func (s *Start) Clone() *Start {
 	c := *s
 	c.Program.Chain = slices.Clone(s.Program.Chain)
 	c.Listens, c.Notes, c.listening = slices.Clone(s.Listens), slices.Clone(s.Notes), nil // it is made again from Listens
-	c.Settings.Groups = slices.Clone(s.Settings.Groups)
+	c.Settings.Groups, c.Unknowns = slices.Clone(s.Settings.Groups), slices.Clone(s.Unknowns)
 	if s.Settings.Given != nil {
 		given := *s.Settings.Given
 		c.Settings.Given = &given
