@@ -74,8 +74,8 @@ func (j *Judgement) run(k law.Kernel, s *scenario.Start) {
 	j.Task = s.Settings.Task()
 	for i := range s.Program.Chain {
 		step := &s.Program.Chain[i]
-		if step.UID != nil {
-			j.Task, _ = j.Task.SetUIDs(*step.UID, *step.UID, *step.UID)
+		if step.Switch != nil && !j.changeUser(step.Switch) {
+			return
 		}
 		file := step.File
 		file.Nosuid = file.Nosuid || s.Settings.Nosuid

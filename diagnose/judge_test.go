@@ -109,7 +109,7 @@ func TestJudgeBind(t *testing.T) {
 
 // becomes lets the program before the last change to another user.
 func becomes(uid uint32) change {
-	return func(s *scenario.Start) { s.Program.Last().UID = &uid }
+	return func(s *scenario.Start) { s.Program.Last().Switch = &scenario.Switch{By: "gosu", UID: &uid} }
 }
 
 // TestJudgeAll holds that one address that fails is enough, and that a range is

@@ -20,6 +20,8 @@ func (x *candidate) how(c Change) string {
 		return x.commandForFile(c)
 	case Direct:
 		return x.executeDirectly()
+	case NoInit:
+		return x.withoutInit()
 	case Restart:
 		return "start it again"
 	case HostSysctl:
@@ -52,14 +54,24 @@ func (x *candidate) listenElsewhere() string {
 		}
 	}
 	text := "let it listen on " + strings.Join(to, ", ")
-	switch x.start.Syntax {
-	case scenario.DockerRun, scenario.PodmanRun, scenario.Compose:
-		return text + "; a published port can stay as it is outside"
-	case scenario.Kubernetes:
+	switch {
+	case x.start.Settings.Network == scenario.NetworkHost:
+		return text + "; clients must use the new port"
+	case x.containerized() && x.start.Syntax == scenario.Kubernetes:
 		return text + "; a Service can stay on the port as it is, with another targetPort"
+	case x.containerized() && x.start.Syntax != scenario.OCI:
+		return text + "; a published port can stay as it is outside"
 	default:
 		return text
 	}
+}
+
+// withoutInit words leaving out the runtime's init.
+func (x *candidate) withoutInit() string {
+	if x.start.Syntax == scenario.Compose {
+		return x.at("init: false")
+	}
+	return string(x.start.Syntax) + " run without --init"
 }
 
 // commandForFile words a change of the file, wherever it lies.
@@ -129,7 +141,10 @@ func (x *candidate) containerized() bool {
 
 func (x *candidate) executeDirectly() string {
 	path := x.start.Program.Last().Path
-	first := x.start.Program.Chain[0].Path
+	if path == "" || scenario.ExecutesOthers(path) {
+		return "" // what it executes is not known
+	}
+	first := x.start.Program.Chain[x.inits()].Path
 	switch x.start.Syntax {
 	case scenario.DockerRun, scenario.PodmanRun:
 		return fmt.Sprintf("--entrypoint=%s, so that %s does not start it", shellWord(path), first)

@@ -157,7 +157,9 @@ type Settings struct {
 	Runtime Runtime
 	UID     uint32
 	GID     uint32
-	Groups  []uint32
+	// Somebody says that UID and GID stand for those of any user but root.
+	Somebody bool
+	Groups   []uint32
 	// Granted is the bounding set that the runtime is asked for: its defaults
 	// with what is added and without what is dropped, or CapabilityBoundingSet=.
 	Granted capset.Set
@@ -179,7 +181,10 @@ type Settings struct {
 	Nosuid bool
 	// UserNamespace says that the program runs in a user namespace of its own.
 	UserNamespace bool
-	Network       NetworkMode
+	// Rootless says that the runtime itself belongs to an ordinary user, and lives in
+	// that user's namespace.
+	Rootless bool
+	Network  NetworkMode
 	// NetworkOutside says that the network namespace, though not the host's,
 	// belongs to the user namespace around the program's: it was made before.
 	NetworkOutside bool
@@ -215,20 +220,44 @@ type Program struct {
 	Chain []Step
 	// Awareness says whether the last program raises what it is permitted.
 	Awareness Awareness
-	// Unknown says that the file was not found, and is taken to carry no
-	// capabilities.
-	Unknown bool
 }
 
-// Step is one execve(2), or a change of ids by the program that calls the next.
+// Step is one execve(2).
 type Step struct {
-	// Path is the file that is executed; for a script that of its interpreter.
+	// Path is the file that is executed; for a script that of its interpreter; "" for
+	// one whose name is not known.
 	Path string
+	// Args is the command line, if it is known.
+	Args []string
 	File law.File
-	// UID is set where the program before changed to another user (gosu,
-	// su-exec, setpriv) and executed this one.
-	UID *uint32
+	// Switch is set where the program before changed its user and executed this one.
+	Switch *Switch
 }
+
+// Switch is a change of the user before the next execve(2), by a program such as gosu.
+type Switch struct {
+	// By is the program's name.
+	By string
+	// UID and GID are what it changes to, where it does.
+	UID, GID *uint32
+	// Somebody says that they stand for any but root's.
+	Somebody bool
+	// Groups says that it sets the supplementary groups, for which it needs CAP_SETGID
+	// whoever it is.
+	Groups bool
+	// RootOnly says that it refuses anybody but root.
+	RootOnly bool
+	// NoNewPrivs says that it sets no_new_privs.
+	NoNewPrivs bool
+	// Inheritable, Ambient and Bounding are what it makes of these sets.
+	Inheritable, Ambient, Bounding SetChange
+}
+
+// SetChange is what is added to a set of capabilities, and what is taken out of it.
+type SetChange struct{ Add, Drop capset.Set }
+
+// Of returns the changed set.
+func (c SetChange) Of(set capset.Set) capset.Set { return set&^c.Drop | c.Add }
 
 // Last returns the step that starts the listening program.
 func (p *Program) Last() *Step { return &p.Chain[len(p.Chain)-1] }

@@ -99,15 +99,12 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 	}
 	r := report.Of()
 	for _, s := range starts {
-		if len(s.Listens) == 0 && s.Refused == nil {
-			s.Note("no listen address found, so no bind was checked; name one with --listen")
-		}
 		var forbids diagnose.Policy
 		if s.Container != nil && options.Policy != nil {
 			forbids = options.Policy.Of(s.Container)
 		}
-		judgement := diagnose.Judge(kernel, s.Start)
-		answer := report.New(s.Start, &judgement, diagnose.Remedies(kernel, s.Start, &judgement, forbids))
+		outlook := diagnose.Weigh(kernel, s.Start, forbids)
+		answer := report.New(s.Start, &outlook)
 		if e.try {
 			if answer.Tried, err = try(s.Start); err != nil {
 				return err
@@ -131,7 +128,7 @@ func try(s *scenario.Start) (*report.Tried, error) {
 	return &report.Tried{Agrees: len(c.Differences) == 0, Differences: c.Differences, Notes: c.Notes}, nil
 }
 
-// write writes the answer, and returns errFails if it is "it would fail".
+// write writes the answer, and returns errFails if it is "it would fail", or errDepends.
 func write(cmd *cobra.Command, r *report.Report, format string, trace bool) error {
 	var err error
 	if format == "json" {
@@ -139,10 +136,17 @@ func write(cmd *cobra.Command, r *report.Report, format string, trace bool) erro
 	} else {
 		err = r.WriteText(cmd.OutOrStdout(), trace)
 	}
-	if err == nil && !r.OK() {
-		err = errFails
+	if err != nil {
+		return err
 	}
-	return err
+	switch r.Worst() {
+	case report.Fails:
+		return errFails
+	case report.Depends:
+		return errDepends
+	default:
+		return nil
+	}
 }
 
 func (e *explain) kernelRules(cmd *cobra.Command) (law.Kernel, error) {

@@ -107,8 +107,8 @@ func describe(s *scenario.Start) string {
 	}
 	var words []string
 	for _, step := range s.Program.Chain {
-		if step.UID != nil {
-			words = append(words, fmt.Sprint(*step.UID, ":", step.Path))
+		if sw := step.Switch; sw != nil && sw.UID != nil {
+			words = append(words, fmt.Sprint(*sw.UID, ":", step.Path))
 		} else {
 			words = append(words, step.Path)
 		}
