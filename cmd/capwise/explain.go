@@ -20,6 +20,7 @@ import (
 	"github.com/capwise/capwise/image/layer"
 	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/image/rootfs"
+	"github.com/capwise/capwise/image/shell"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
 )
@@ -163,6 +164,7 @@ func (e *explain) kernelRules(cmd *cobra.Command) (law.Kernel, error) {
 // options reads the flags that say more than the source.
 func (e *explain) options() (sources.Options, error) {
 	o := sources.Options{Image: e.image, Version: e.version, Profiles: e.profiles, Look: true, Offline: e.offline || os.Getenv(offlineVariable) != ""}
+	o.Given.Scripts = shell.Scripts{}
 	if e.format != "text" && e.format != "json" {
 		return o, fmt.Errorf("--format %q: want text or json", e.format)
 	}
