@@ -91,7 +91,7 @@ func (x *candidate) applies(c Change) bool {
 	case OwnNetwork:
 		return x.refusedFor(scenario.CauseSysctlHostNetwork) || set.UserNamespace && set.Network == scenario.NetworkHost
 	case HostUsers:
-		return x.found.Network.Owner == law.OwnerForeign && !set.Rootless
+		return (x.found.Network.Owner == law.OwnerForeign || x.refusedFor(scenario.CauseNoUserNamespace)) && !set.Rootless
 	case AllowNewPrivs:
 		return set.NoNewPrivs && !set.NoNewPrivsImplied
 	default: // RunAsRoot
@@ -270,6 +270,9 @@ func (x *candidate) changeSettings(c Change, s *scenario.Start) {
 		}
 	case HostUsers:
 		set.UserNamespace = false
+		if s.Refused != nil && s.Refused.Cause == scenario.CauseNoUserNamespace {
+			s.Refused = nil
+		}
 	case AllowNewPrivs:
 		set.NoNewPrivs = set.NoNewPrivsImplied
 	default: // RunAsRoot

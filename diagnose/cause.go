@@ -67,6 +67,6 @@ func Causes() []Cause {
 		DumbFile, MalformedFile, CannotChangeUser, NotInBoundingSet, NoFileCapability, AmbientCleared, NotRaised, LostToNoNewPrivs,
 		LostToTracer, NosuidMount, FileCapsDisabled, ForeignFileCapability, GivenUp, ForeignNetwork, Blocked,
 		scenario.CauseRunAsNonRoot, scenario.CauseNotFound, scenario.CauseNotExecutable, scenario.CauseUnknownUser,
-		scenario.CauseSysctlHostNetwork, scenario.CauseInvalidManifest,
+		scenario.CauseSysctlHostNetwork, scenario.CauseNoUserNamespace, scenario.CauseInvalidManifest,
 	}
 }

@@ -28,8 +28,9 @@ type Alternative struct {
 	// it. In the others it has the same causes.
 	Start     *scenario.Start
 	Judgement Judgement
-	// Varies says that the credentials are not the same in all of the cases.
-	Varies bool
+	// OneUser and OneSets say that the user, and the sets of capabilities, are the same in
+	// all of the cases.
+	OneUser, OneSets bool
 	// Somebody says that its user is one whose number is not known, but who is not root.
 	Somebody bool
 	// Remedies make it work in these cases, or in those of them that [Remedy.If] says;
@@ -110,19 +111,29 @@ func Weigh(k law.Kernel, s *scenario.Start, policy Policy) Outlook {
 // some of them: those say so.
 func (a *Alternative) remedies(k law.Kernel, unknowns []scenario.Unknown, policy Policy) {
 	a.Remedies = remedies(k, a.members[:1], policy)
+	var rest []scenario.Unknown
+	for _, u := range unknowns {
+		if !slices.ContainsFunc(a.If, func(c Condition) bool { return c.Unknown.What == u.What }) {
+			rest = append(rest, u)
+		}
+	}
+	base := a.Start.Clone()
+	base.Unknowns = rest
+	all, rest := variants(k, base)
+	x := newCandidate(a.members[:1])
 	for i := range a.Remedies {
 		r := &a.Remedies[i]
-		x := newCandidate(a.members)
-		if _, always := x.try(k, r.Changes, a.members, nil); always {
-			continue
+		after := make([]variant, len(all))
+		for n := range all {
+			start := x.changed(r.Changes, all[n].start)
+			j := Judge(k, start)
+			after[n] = variant{start, j, keyOf(&j)}
 		}
 		var clauses []string
-		for _, u := range unknowns {
-			if !slices.ContainsFunc(a.If, func(c Condition) bool { return c.Unknown.What == u.What }) {
-				clauses = append(clauses, u.Cases[0].If)
-			}
+		for _, c := range split(after, rest, nil)[0].If { // which holds the member that it was found for
+			clauses = append(clauses, c.String())
 		}
-		r.If = strings.Join(clauses, ", and ")
+		r.If = strings.Join(clauses, "; and ")
 	}
 }
 
@@ -225,12 +236,11 @@ func same(all []variant) bool {
 }
 
 func alternative(members []variant, path []Condition) Alternative {
-	a := Alternative{If: path, Start: members[0].start, Judgement: members[0].judgement, members: members}
+	a := Alternative{If: path, Start: members[0].start, Judgement: members[0].judgement, OneUser: true, OneSets: true, members: members}
 	for i := range members {
 		x, y := &a.Judgement.Task, &members[i].judgement.Task
-		if x.Sets != y.Sets || x.UID != y.UID || x.GID != y.GID {
-			a.Varies = true
-		}
+		a.OneSets = a.OneSets && x.Sets == y.Sets
+		a.OneUser = a.OneUser && x.UID == y.UID && x.GID == y.GID
 	}
 	a.Somebody = a.Start.Settings.Somebody
 	for i := range a.Start.Program.Chain {

@@ -97,13 +97,7 @@ func (x *candidate) try(k law.Kernel, changes []Change, all []variant, found []R
 	gives := gains{}
 	for i := range all {
 		before := &all[i]
-		s := before.start.Clone()
-		for _, c := range changes {
-			x.apply(c, s)
-		}
-		if len(changes) > 1 || changes[0] != ChangePort { // the program has to be started again
-			s.Running = nil
-		}
+		s := x.changed(changes, before.start)
 		after := Judge(k, s)
 		if !after.OK() {
 			return Remedy{}, false
@@ -115,6 +109,18 @@ func (x *candidate) try(k law.Kernel, changes []Change, all []variant, found []R
 	}
 	r.Gives, r.root = gives.String(), gives.root
 	return r, true
+}
+
+// changed returns a start with the changes.
+func (x *candidate) changed(changes []Change, start *scenario.Start) *scenario.Start {
+	s := start.Clone()
+	for _, c := range changes {
+		x.apply(c, s)
+	}
+	if len(changes) > 1 || changes[0] != ChangePort { // the program has to be started again
+		s.Running = nil
+	}
+	return s
 }
 
 // finish words the remedies, and asks the policy about them.

@@ -113,6 +113,8 @@ const (
 	// CauseSysctlHostNetwork says that net.ipv4.ip_unprivileged_port_start was to
 	// be set for a container on the host's network, which engines refuse.
 	CauseSysctlHostNetwork Cause = "sysctl-host-network"
+	// CauseNoUserNamespace says that the runtime cannot give the pod a user namespace.
+	CauseNoUserNamespace Cause = "no-user-namespace"
 	// CauseInvalidManifest says that the API server does not accept the object,
 	// since two of its fields exclude each other.
 	CauseInvalidManifest Cause = "invalid-manifest"

@@ -42,11 +42,11 @@ const explainExamples = `  capwise explain -- docker run --cap-drop=ALL --user=6
 
 // explain is the flags of the command.
 type explain struct {
-	image, fileCaps, version, kernel, program, policy, format string
-	pid                                                       int
-	files, profiles, listen, env                              []string
-	trace, try, offline                                       bool
-	cache                                                     cacheFlag
+	image, fileCaps, version, kernel, program, policy, format, user, container string
+	pid                                                                        int
+	files, profiles, listen, env                                               []string
+	trace, try, offline                                                        bool
+	cache                                                                      cacheFlag
 }
 
 func newExplain() *cobra.Command {
@@ -65,6 +65,9 @@ func newExplain() *cobra.Command {
 	f.IntVar(&e.pid, "pid", 0, "a running process")
 	f.StringVar(&e.image, "image", "", "image that is executed, instead of the one that the source names: "+ref.Help()+", or - for an archive on standard input")
 	f.StringVar(&e.fileCaps, "file-caps", "", "capabilities of the program's file, such as cap_net_bind_service=p, or = for none")
+	f.StringVar(&e.user, "user", "", "user that the image's program runs as where the source does not say: a number or NAME[:GROUP]")
+	f.StringVar(&e.container, "container", "", "name of the one container or service that --image, --file-caps, --user, --listen and --program are about")
+	f.StringVar(&e.container, "service", "", "the same as --container")
 	f.StringVar(&e.version, "runtime-version", "", "version of the runtime where it matters, such as 20.10.24 or cri-o:1.30")
 	f.StringVar(&e.kernel, "kernel", "", "release of the kernel where it matters, such as 6.1")
 	f.StringVar(&e.policy, "policy", "", "withhold what the policy of a Kubernetes platform forbids: baseline, restricted (Pod Security) or restricted-v2 (OpenShift)")
@@ -163,8 +166,8 @@ func (e *explain) kernelRules(cmd *cobra.Command) (law.Kernel, error) {
 
 // options reads the flags that say more than the source.
 func (e *explain) options() (sources.Options, error) {
-	o := sources.Options{Image: e.image, Version: e.version, Profiles: e.profiles, Look: true, Offline: e.offline || os.Getenv(offlineVariable) != ""}
-	o.Given.Scripts = shell.Scripts{}
+	o := sources.Options{Image: e.image, Only: e.container, Version: e.version, Profiles: e.profiles, Look: true, Offline: e.offline || os.Getenv(offlineVariable) != ""}
+	o.Given.Scripts, o.Given.User = shell.Scripts{}, e.user
 	if e.format != "text" && e.format != "json" {
 		return o, fmt.Errorf("--format %q: want text or json", e.format)
 	}

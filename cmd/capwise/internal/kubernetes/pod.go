@@ -56,12 +56,12 @@ func (p *podReader) container(list List, i int, c *corev1.Container) error {
 	}
 	program(&s, c)
 	context := effective(p.template.Spec.SecurityContext, c.SecurityContext)
-	identity(&s, &context)
-	privileges(&s, &context)
-	profiles(&s, &context)
 	if err := isolation(&s, &p.template.Spec); err != nil {
 		return fmt.Errorf("line %d: %s: %w", where.Line, s.Name, err)
 	}
+	identity(&s, &context)
+	privileges(&s, &context)
+	profiles(&s, &context)
 	for j := range c.Ports {
 		listen(&s, &c.Ports[j], j)
 	}
@@ -122,6 +122,9 @@ func isolation(s *scenario.Start, spec *corev1.PodSpec) error {
 		s.Settings.Network = scenario.NetworkHost
 	}
 	s.Settings.UserNamespace = spec.HostUsers != nil && !*spec.HostUsers
+	if s.Settings.Runtime.Version != "" {
+		refuseUserNamespace(s)
+	}
 	if s.Settings.UserNamespace && (spec.HostNetwork || spec.HostPID || spec.HostIPC) {
 		refuse(s, scenario.CauseInvalidManifest, "the API server accepts hostUsers: false only without hostNetwork, hostPID and hostIPC")
 	}

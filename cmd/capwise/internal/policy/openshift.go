@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/cmd/capwise/internal/kubernetes"
@@ -30,8 +31,9 @@ func (p *Policy) Admit(c *kubernetes.Container) {
 	}
 	set.NoNewPrivs = true
 	set.Granted &= set.Added & netBindService
-	if set.Runtime.Name == scenario.Containerd && set.Runtime.Version == "" {
+	if set.Runtime.Name == scenario.Containerd && set.Runtime.Version == "" { // which OpenShift does not have
 		set.Runtime.Name = scenario.CRIO
+		c.Unknowns = slices.DeleteFunc(c.Unknowns, func(u scenario.Unknown) bool { return u.Fact == scenario.FactRuntime })
 	}
 }
 

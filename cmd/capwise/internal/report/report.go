@@ -3,6 +3,7 @@
 package report
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -74,6 +75,8 @@ type Result struct {
 	// Credentials is nil where they are not known, or the program does not start.
 	Credentials *Credentials `json:"credentials,omitempty"`
 	SideEffects *SideEffects `json:"side_effects,omitempty"`
+
+	as string // as whom it starts, for the text
 }
 
 // Case is what comes of a start if something is so that is not known.
@@ -236,11 +239,20 @@ func result(a *diagnose.Alternative) Result {
 		l := a.Judgement.Listens[i]
 		r.Binds = append(r.Binds, Bind{l.Network, l.Address, portsOf(l), answer(b), string(b.Needs), l.From, l.String()})
 	}
-	if a.Judgement.Exec.OK() && !a.Varies {
-		r.Credentials, r.SideEffects = credentials(a.Start, &a.Judgement)
-		if a.Somebody {
-			r.Credentials.UID, r.Credentials.GID = nil, nil
-		}
+	if !a.Judgement.Exec.OK() {
+		return r
+	}
+	c, effects := credentials(a.Start, &a.Judgement)
+	switch {
+	case !a.OneUser:
+	case a.Somebody:
+		c.UID, c.GID = nil, nil
+		r.as = " as another user than root"
+	default:
+		r.as = fmt.Sprintf(" as %d:%d", *c.UID, *c.GID)
+	}
+	if a.OneUser && a.OneSets {
+		r.Credentials, r.SideEffects = c, effects
 	}
 	return r
 }

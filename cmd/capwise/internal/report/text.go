@@ -71,15 +71,13 @@ func (s *Start) about() string {
 
 // text says what comes of a start.
 func (r *Result) text(b *strings.Builder, indent, starts string) {
-	switch c := r.Credentials; {
+	switch {
 	case !r.Exec.OK:
 		r.Exec.text(b, indent, "does not start")
-	case c != nil && c.UID == nil:
-		fmt.Fprintf(b, "%s%s as another user than root; %s\n", indent, starts, held(c))
-	case c != nil:
-		fmt.Fprintf(b, "%s%s as %d:%d; %s\n", indent, starts, *c.UID, *c.GID, held(c))
+	case r.Credentials != nil:
+		fmt.Fprintf(b, "%s%s%s; %s\n", indent, starts, r.as, held(r.Credentials))
 	default:
-		fmt.Fprintf(b, "%s%s\n", indent, starts)
+		fmt.Fprintf(b, "%s%s%s\n", indent, starts, r.as)
 	}
 	for _, bind := range r.Binds {
 		if !bind.OK {

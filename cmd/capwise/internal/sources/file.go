@@ -168,7 +168,7 @@ func (o Options) bundle(data []byte, path, name string) ([]Found, error) {
 		s.Request.Image = "the bundle" // and not the files of this machine
 		return o.resolveAll([]Found{{Start: &s}})
 	}
-	lookup.Resolve(&s, hostfs.New(root), scenario.ImageConfig{}, o.Given)
+	lookup.Resolve(&s, hostfs.New(root), scenario.ImageConfig{}, o.givenFor(&s))
 	return []Found{{Start: &s}}, nil
 }
 

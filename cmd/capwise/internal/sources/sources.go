@@ -26,6 +26,9 @@ type Options struct {
 	// Version is the runtime's, such as "24.0.6" or "cri-o:1.30".
 	Version string
 	Given   lookup.Given
+	// Only is the name of the one container, or service, that Image and Given are about;
+	// "" for all.
+	Only string
 	// Policy is the platform's, or nil.
 	Policy *policy.Policy
 	// Profiles is those of compose files whose services count, too.
