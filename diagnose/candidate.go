@@ -51,7 +51,7 @@ func (x *candidate) add(v *variant) {
 		}
 	}
 	x.portStart = max(x.portStart, j.Network.PortStart)
-	for _, l := range s.Listens { // without the capability, each that needs it fails
+	for _, l := range j.Listens { // without the capability, each that needs it fails
 		if needsCapability(j, l.Port) && (x.port == 0 || l.Port < x.port) {
 			x.port = l.Port
 		}
@@ -72,8 +72,10 @@ func (x *candidate) applies(c Change) bool {
 	switch c {
 	case ChangePort, Ambient:
 		return x.port != 0
-	case Sysctl, HostSysctl:
-		return x.port != 0 && (set.Network == scenario.NetworkHost) == (c == HostSysctl)
+	case HostSysctl:
+		return x.port != 0 && set.Network == scenario.NetworkHost || x.refusedFor(scenario.CauseRootlessPort)
+	case Sysctl:
+		return x.port != 0 && set.Network != scenario.NetworkHost
 	case FilePermitted, FileStrip, FileGrant, FileGrantEffective, MoveFile:
 		return x.appliesToFile(c)
 	case Direct:
@@ -81,17 +83,21 @@ func (x *candidate) applies(c Change) bool {
 	case NoInit:
 		return x.inits() > 0
 	case NoSysctl:
-		return x.refusedFor(scenario.CauseSysctlHostNetwork)
+		return x.refusedFor(scenario.CauseSysctlHostNetwork) || x.refusedFor(scenario.CauseSysctlRefused) || x.refusedFor(scenario.CauseUnsafeSysctl)
+	case MeetPolicy:
+		return x.start.Refused != nil && x.start.Refused.Apply != nil
+	case PublishElsewhere:
+		return x.refusedFor(scenario.CauseRootlessPort)
 	case AddCapability:
 		return x.toAdd(set) != 0
 	case Restart:
 		return x.start.Running != nil
 	case RunAsUser:
-		return x.refusedFor(scenario.CauseRunAsNonRoot) || x.user != nil && x.user.UID != nil
+		return x.refusedFor(scenario.CauseRunAsNonRoot) || x.refusedFor(scenario.CauseUnmappedUser) || x.refusedFor(scenario.CausePolicyRefused) || x.user != nil && x.user.UID != nil
 	case OwnNetwork:
 		return x.refusedFor(scenario.CauseSysctlHostNetwork) || set.UserNamespace && set.Network == scenario.NetworkHost
 	case HostUsers:
-		return (x.found.Network.Owner == law.OwnerForeign || x.refusedFor(scenario.CauseNoUserNamespace)) && !set.Rootless
+		return (x.found.Network.Owner == law.OwnerForeign || x.refusedFor(scenario.CauseNoUserNamespace) || x.refusedFor(scenario.CauseUnmappedUser)) && !set.Rootless
 	case AllowNewPrivs:
 		return set.NoNewPrivs && !set.NoNewPrivsImplied
 	default: // RunAsRoot
@@ -100,9 +106,7 @@ func (x *candidate) applies(c Change) bool {
 }
 
 // refusedFor reports whether the runtime refuses the start for the cause.
-func (x *candidate) refusedFor(c Cause) bool {
-	return x.start.Refused != nil && x.start.Refused.Cause == c
-}
+func (x *candidate) refusedFor(c Cause) bool { return x.found.Exec.Cause == c }
 
 func (x *candidate) appliesToFile(c Change) bool {
 	if !x.ownFile() {
@@ -149,8 +153,10 @@ func (x *candidate) apply(c Change, s *scenario.Start) {
 	switch c {
 	case ChangePort:
 		x.changePorts(s)
-	case Sysctl, HostSysctl:
-		s.Settings.PortStart = x.port
+	case Sysctl:
+		s.Settings.PortStart, s.Settings.SetsPortStart = x.port, x.containerized()
+	case HostSysctl:
+		x.openHost(s)
 	case FilePermitted, FileStrip, FileGrant, FileGrantEffective, MoveFile:
 		changeFile(c, s)
 	case Direct, NoInit:
@@ -163,6 +169,26 @@ func (x *candidate) apply(c Change, s *scenario.Start) {
 	default:
 		x.changeSettings(c, s)
 	}
+}
+
+// openHost opens ports on the host: those that it binds there, or publishes.
+func (x *candidate) openHost(s *scenario.Start) {
+	if s.Settings.Network == scenario.NetworkHost && x.port != 0 {
+		s.Settings.PortStart = x.port
+	}
+	if p := x.lowestPublished(); p != 0 {
+		s.Settings.HostPortStart = min(s.Settings.HostPortStart, p)
+	}
+}
+
+// lowestPublished is the lowest port of the host that is published; 0 for none.
+func (x *candidate) lowestPublished() (port int) {
+	for _, l := range x.start.Published {
+		if l.Port > 0 && (port == 0 || l.Port < port) {
+			port = l.Port
+		}
+	}
+	return port
 }
 
 func (x *candidate) changePorts(s *scenario.Start) {
@@ -256,11 +282,22 @@ func (x *candidate) changeSettings(c Change, s *scenario.Start) {
 	case RunAsUser:
 		set.UID, set.GID = x.ordinary()
 		set.Somebody = false
-		if x.refusedFor(scenario.CauseRunAsNonRoot) {
+		if r := s.Refused; r != nil && (r.Cause == scenario.CauseRunAsNonRoot || r.Cause == scenario.CauseUnmappedUser) {
 			s.Refused = nil
 		}
 	case NoSysctl:
-		set.PortStart, s.Refused = scenario.Unset, nil
+		set.PortStart, set.SetsPortStart, s.Refused = scenario.Unset, false, nil
+	case MeetPolicy:
+		if refused := s.Refused; refused != nil && refused.Apply != nil {
+			s.Refused = nil
+			refused.Apply(s)
+		}
+	case PublishElsewhere:
+		for i := range s.Published {
+			if l := &s.Published[i]; l.Port > 0 && l.Port < set.HostPortStart {
+				l.Address, l.Port = highAddress(l.Address, l.Port, set.HostPortStart)
+			}
+		}
 	case OwnNetwork:
 		set.Network = scenario.NetworkPrivate
 		if x.refusedFor(scenario.CauseSysctlHostNetwork) { // which then may be set
@@ -270,7 +307,7 @@ func (x *candidate) changeSettings(c Change, s *scenario.Start) {
 		}
 	case HostUsers:
 		set.UserNamespace = false
-		if s.Refused != nil && s.Refused.Cause == scenario.CauseNoUserNamespace {
+		if s.Refused != nil && (s.Refused.Cause == scenario.CauseNoUserNamespace || s.Refused.Cause == scenario.CauseUnmappedUser) {
 			s.Refused = nil
 		}
 	case AllowNewPrivs:

@@ -16,8 +16,12 @@ const (
 	FileStrip
 	// Sysctl opens the port to everybody in the program's network namespace.
 	Sysctl
+	// MeetPolicy makes the object one that the platform's policy admits.
+	MeetPolicy
 	// NoSysctl leaves out sysctls that the runtime refuses to set.
 	NoSysctl
+	// PublishElsewhere publishes ports of the host that need no capability.
+	PublishElsewhere
 	// NoInit leaves out the init that the runtime was to start first (--init).
 	NoInit
 	// Direct executes the program without a shell or another program before it.
@@ -50,7 +54,7 @@ const (
 // changeIDs holds the identifier of each change.
 var changeIDs = [numChanges]string{
 	ChangePort: "change-port", RunAsUser: "run-as-user", FilePermitted: "file-permitted", FileStrip: "file-strip",
-	Sysctl: "sysctl", NoSysctl: "no-sysctl", NoInit: "no-init", Direct: "direct", FileGrant: "file-grant",
+	Sysctl: "sysctl", MeetPolicy: "meet-policy", PublishElsewhere: "publish-elsewhere", NoSysctl: "no-sysctl", NoInit: "no-init", Direct: "direct", FileGrant: "file-grant",
 	FileGrantEffective: "file-grant-effective", MoveFile: "move-file", Restart: "restart", AddCapability: "add-capability",
 	Ambient: "ambient", OwnNetwork: "own-network", HostUsers: "host-users", AllowNewPrivs: "allow-new-privs",
 	HostSysctl: "host-sysctl", RunAsRoot: "run-as-root",

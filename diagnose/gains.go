@@ -25,6 +25,7 @@ func (g *gains) add(before *variant, s *scenario.Start, after *Judgement) {
 	g.ambient |= is.Task().Ambient &^ was.Task().Ambient
 	g.newPrivs = g.newPrivs || was.NoNewPrivs && !is.NoNewPrivs
 	g.hostUsers = g.hostUsers || was.UserNamespace && !is.UserNamespace
+	g.lowHostPort = g.lowHostPort || is.HostPortStart < was.HostPortStart
 	if is.NetworkNamespace().PortStart < was.NetworkNamespace().PortStart && is.Network == was.Network {
 		g.lowPorts = g.lowPorts || is.Network != scenario.NetworkHost
 		g.lowHostPort = g.lowHostPort || is.Network == scenario.NetworkHost

@@ -67,7 +67,7 @@ func TestRemedyChanges(t *testing.T) {
 		{"refused root, low port", both(byKubernetes, asRoot, refused(scenario.CauseRunAsNonRoot)), "change-port+run-as-user run-as-user+sysctl run-as-user+file-grant-effective"},
 		{"refused by name, low port", both(byKubernetes, refused(scenario.CauseRunAsNonRoot)), "change-port+run-as-user run-as-user+sysctl run-as-user+file-grant-effective"},
 		{"own sysctl", both(byPodman, inUserns, portStart(2000), listen(1500)), "change-port sysctl file-grant-effective add-capability run-as-root"},
-		{"sysctl of the host", both(byDocker, hostNetwork, refused(scenario.CauseSysctlHostNetwork)), "own-network"},
+		{"sysctl of the host", both(byDocker, hostNetwork, refused(scenario.CauseSysctlHostNetwork)), "change-port+no-sysctl no-sysctl+file-grant-effective own-network no-sysctl+host-sysctl"},
 
 		{"docker", both(byDocker, portStart(1024)), "change-port sysctl file-grant-effective run-as-root"},
 		{"docker, nothing", both(byDocker, portStart(1024), nothing), "change-port sysctl file-grant-effective+add-capability add-capability+run-as-root"},

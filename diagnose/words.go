@@ -25,7 +25,15 @@ func (x *candidate) how(c Change) string {
 	case Restart:
 		return "start it again"
 	case HostSysctl:
-		return fmt.Sprintf("on the host: sysctl -w net.ipv4.ip_unprivileged_port_start=%d", x.port)
+		port := x.port
+		if p := x.lowestPublished(); x.refusedFor(scenario.CauseRootlessPort) {
+			port = p
+		}
+		return fmt.Sprintf("on the host: sysctl -w net.ipv4.ip_unprivileged_port_start=%d", port)
+	case MeetPolicy:
+		return x.start.Refused.Remedy
+	case PublishElsewhere:
+		return x.publishElsewhere()
 	}
 	switch x.start.Syntax {
 	case scenario.DockerRun, scenario.PodmanRun:
@@ -55,7 +63,7 @@ func (x *candidate) listenElsewhere() string {
 	}
 	text := "let it listen on " + strings.Join(to, ", ")
 	switch {
-	case x.start.Settings.Network == scenario.NetworkHost:
+	case x.containerized() && x.start.Settings.Network == scenario.NetworkHost:
 		return text + "; clients must use the new port"
 	case x.containerized() && x.start.Syntax == scenario.Kubernetes:
 		return text + "; a Service can stay on the port as it is, with another targetPort"
@@ -64,6 +72,19 @@ func (x *candidate) listenElsewhere() string {
 	default:
 		return text
 	}
+}
+
+// publishElsewhere names the ports of the host to publish instead.
+func (x *candidate) publishElsewhere() string {
+	changed := x.start.Clone()
+	x.changeSettings(PublishElsewhere, changed)
+	var to []string
+	for i, l := range changed.Published {
+		if was := x.start.Published[i]; l.Port != was.Port {
+			to = append(to, fmt.Sprintf("port %d of the host instead of %d", l.Port, was.Port))
+		}
+	}
+	return "publish " + strings.Join(to, ", ")
 }
 
 // withoutInit words leaving out the runtime's init.

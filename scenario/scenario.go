@@ -31,6 +31,8 @@ type Start struct {
 	Request Request
 	Program Program
 	Listens []Listen
+	// Published is the ports of the host that the runtime binds for it.
+	Published []Listen
 	// listening is which ports AddListen has added.
 	listening map[portKey]bool
 	// Notes is what the reader should know about how the source was read: what
@@ -51,7 +53,7 @@ type Start struct {
 // Clone returns a copy that can be changed without changing s.
 func (s *Start) Clone() *Start {
 	c := *s
-	c.Program.Chain = slices.Clone(s.Program.Chain)
+	c.Program.Chain, c.Published = slices.Clone(s.Program.Chain), slices.Clone(s.Published)
 	c.Listens, c.Notes, c.listening = slices.Clone(s.Listens), slices.Clone(s.Notes), nil // it is made again from Listens
 	c.Settings.Groups, c.Unknowns = slices.Clone(s.Settings.Groups), slices.Clone(s.Unknowns)
 	if s.Settings.Given != nil {
@@ -78,6 +80,8 @@ type Request struct {
 	Groups []string
 	// NonRoot asks the runtime to refuse root (runAsNonRoot).
 	NonRoot bool
+	// NetSysctl is the name of a sysctl of the network that is to be set; "" for none.
+	NetSysctl string
 	// Init says that the runtime starts an init of its own first (--init).
 	Init bool
 	// Path is the search path for the program, and WorkDir where relative names
@@ -113,6 +117,19 @@ const (
 	// CauseSysctlHostNetwork says that net.ipv4.ip_unprivileged_port_start was to
 	// be set for a container on the host's network, which engines refuse.
 	CauseSysctlHostNetwork Cause = "sysctl-host-network"
+	// CauseSysctlRefused says that the kernel does not have, or does not take, a sysctl
+	// that was to be set.
+	CauseSysctlRefused Cause = "sysctl-refused"
+	// CauseUnsafeSysctl says that a kubelet does not allow a sysctl unless its own
+	// settings name it.
+	CauseUnsafeSysctl Cause = "unsafe-sysctl"
+	// CauseRootlessPort says that a runtime without root was to publish a port of the
+	// host that needs a capability.
+	CauseRootlessPort Cause = "rootless-port"
+	// CauseUnmappedUser says that the user has no number in the pod's user namespace.
+	CauseUnmappedUser Cause = "unmapped-user"
+	// CausePolicyRefused says that the platform's policy does not admit the object as it is.
+	CausePolicyRefused Cause = "policy-refused"
 	// CauseNoUserNamespace says that the runtime cannot give the pod a user namespace.
 	CauseNoUserNamespace Cause = "no-user-namespace"
 	// CauseInvalidManifest says that the API server does not accept the object,
@@ -126,6 +143,10 @@ type Refusal struct {
 	Cause Cause
 	// Reason is one clause.
 	Reason string
+	// Remedy is what the source has to say instead, in its notation, and Apply makes
+	// that of a start; "" and nil where there is nothing that would do.
+	Remedy string
+	Apply  func(*Start)
 }
 
 // Syntax is the notation that the start was written in, and in which changes
@@ -193,8 +214,12 @@ type Settings struct {
 	// PortStart is net.ipv4.ip_unprivileged_port_start where the source sets or
 	// states it, or Unset.
 	PortStart int
-	Tracer    law.Tracer
-	SharedFS  bool
+	// SetsPortStart says that the runtime is asked to set it.
+	SetsPortStart bool
+	// HostPortStart is that of the host, where a rootless runtime publishes ports.
+	HostPortStart int
+	Tracer        law.Tracer
+	SharedFS      bool
 }
 
 // Unset stands for a number that the source does not state.

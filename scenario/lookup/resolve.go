@@ -202,6 +202,9 @@ func (r *resolver) listens() {
 		s.Listens = r.given.Listens
 		return
 	}
+	if len(s.Listens) > 0 { // what the source names is what it uses
+		return
+	}
 	for _, e := range r.image.Exposed {
 		l, err := scenario.ParseExposed(e)
 		if err != nil {

@@ -97,7 +97,11 @@ func (w *walk) script(words []string, script scenario.FileInfo, text string, arg
 		}
 		at = at.with(scenario.Step{Path: next.Path, Args: by, File: next.File})
 	}
-	if !isShell(by) {
+	switch {
+	case isShell(by):
+	case shells[path.Base(info.Path)]: // by another name, or for a script that interprets scripts
+		return []route{at.unknown(script.Path)}
+	default:
 		return []route{at}
 	}
 	return w.endings(script.Path, text, append([]string{script.Path}, args[1:]...), at, depth)

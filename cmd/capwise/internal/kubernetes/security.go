@@ -65,10 +65,17 @@ func identity(s *scenario.Start, c *context) {
 		s.Request.Groups = append(s.Request.Groups, strconv.FormatInt(group, 10))
 	}
 	s.Request.NonRoot = isTrue(c.RunAsNonRoot)
+	if n := c.RunAsUser; s.Settings.UserNamespace && n != nil && *n > lastMapped {
+		refuse(s, scenario.CauseUnmappedUser, fmt.Sprintf("the user namespace of hostUsers: false has the users 0 to %d, and runAsUser is %d", lastMapped, *n))
+	}
 	if s.Request.NonRoot && c.RunAsUser != nil && *c.RunAsUser == 0 {
 		refuse(s, scenario.CauseRunAsNonRoot, "runAsNonRoot is set, and runAsUser is 0")
 	}
 }
+
+// lastMapped is the last id that a pod's user namespace has
+// (https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/).
+const lastMapped = 65535
 
 // privileges is the capabilities and no_new_privs.
 func privileges(s *scenario.Start, c *context) {

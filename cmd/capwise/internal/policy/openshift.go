@@ -15,10 +15,10 @@ const rangedUser = 1000650000
 
 // Admit makes what the policy's admission makes of a container: OpenShift fills
 // in what the pod leaves open, and drops every capability. It changes the
-// container in c alone, and notes what it did.
+// container in c alone, and notes what it did. A pod that the policy forbids is refused.
 func (p *Policy) Admit(c *kubernetes.Container) {
-	for _, reason := range p.Forbids(c) {
-		c.Note(p.String() + " does not admit the pod: " + reason)
+	if reasons := p.Forbids(c); len(reasons) > 0 && c.Refused == nil {
+		c.Refused = p.refusal(c, reasons)
 	}
 	if p.level != "" {
 		return // Pod Security changes nothing

@@ -117,11 +117,10 @@ func mark(verdict string) string {
 }
 
 func (a Answer) text(b *strings.Builder, indent, what string) {
-	errno := ""
 	if a.Errno != "" {
-		errno = " with " + a.Errno
+		what += ": fails with " + a.Errno
 	}
-	fmt.Fprintf(b, "%s%s: fails%s: %s\n%scause: %s\n", indent, what, errno, printable.Line(a.Reason), indent, a.Cause)
+	fmt.Fprintf(b, "%s%s: %s\n%scause: %s\n", indent, what, printable.Line(a.Reason), indent, a.Cause)
 }
 
 func (s *Start) remedies(b *strings.Builder) {

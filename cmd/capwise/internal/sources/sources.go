@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/policy"
@@ -71,11 +72,22 @@ func (o Options) engineCommand(name scenario.RuntimeName, args []string) (scenar
 	if err != nil {
 		return scenario.Start{}, err
 	}
-	caller := engine.Caller{Version: runtime.Version}
+	caller := engine.Caller{Version: runtime.Version, PortStart: hostPortStart()}
 	if uid := os.Geteuid(); uid != 0 && name == scenario.Podman {
 		caller.Rootless, caller.UID, caller.GID = true, uint32(uid), uint32(os.Getegid())
 	}
 	return caller.Parse(args)
+}
+
+// hostPortStart is where unprivileged ports begin on this machine; 0 if that cannot be
+// read.
+func hostPortStart() int {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(strings.TrimSpace(string(text))) // what is no number stands for the default
+	return n
 }
 
 // systemdRun reads a command line of systemd-run.
