@@ -18,7 +18,7 @@ import (
 var (
 	good   = lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Green)
 	bad    = lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Red)
-	unsure = lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Yellow)
+	either = lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Yellow)
 	dim    = lipgloss.NewStyle().Faint(true)
 )
 
@@ -110,7 +110,7 @@ func mark(verdict string) string {
 	case works:
 		return good.Render("OK  ")
 	case depends:
-		return unsure.Render("DEPENDS")
+		return either.Render("DEPENDS")
 	default:
 		return bad.Render("FAIL")
 	}
