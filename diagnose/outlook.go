@@ -73,6 +73,13 @@ func (o *Outlook) Notes() []string {
 	for _, u := range o.assumed {
 		notes = append(notes, "there is too much that is not known; assuming that "+u.Cases[0].If)
 	}
+	nameless := func(a Alternative) bool {
+		p := &a.Start.Program
+		return !a.Judgement.OK() && len(p.Chain) > 0 && p.Last().Path == ""
+	}
+	if slices.ContainsFunc(o.Alternatives, nameless) {
+		notes = append(notes, "changes of the program's file are not offered: it is not known which file that is (--image)")
+	}
 	return notes
 }
 

@@ -301,7 +301,11 @@ func trace(s *scenario.Start, j *diagnose.Judgement) []Rule {
 		}
 	}
 	for i, o := range j.Outcomes {
-		add(s.Program.Chain[i].Path, o.Rules)
+		at := s.Program.Chain[i].Path
+		if at == "" {
+			at = "the program"
+		}
+		add(at, o.Rules)
 	}
 	for i, b := range j.Binds {
 		add(j.Listens[i].String(), b.Rules)
