@@ -80,6 +80,12 @@ type Request struct {
 	NonRoot bool
 	// Init says that the runtime starts an init of its own first (--init).
 	Init bool
+	// UserOfHost says that User and Groups are looked up on a machine, as systemd does
+	// it: a number that no user has is refused, and a name that is not here may be one
+	// there.
+	UserOfHost bool
+	// Root is the folder of the machine that is the program's root; "" for none.
+	Root string
 	// Path is the search path for the program, and WorkDir where relative names
 	// begin, where the source sets them.
 	Path, WorkDir string
@@ -113,6 +119,11 @@ const (
 	// CauseSysctlHostNetwork says that net.ipv4.ip_unprivileged_port_start was to
 	// be set for a container on the host's network, which engines refuse.
 	CauseSysctlHostNetwork Cause = "sysctl-host-network"
+	// CauseMasked says that the unit is masked, so that systemd does not start it.
+	CauseMasked Cause = "masked"
+	// CauseHidden says that the file is there, but that a setting of the sandbox hides it
+	// from the program's start.
+	CauseHidden Cause = "hidden-path"
 	// CauseInvalidManifest says that the API server does not accept the object,
 	// since two of its fields exclude each other.
 	CauseInvalidManifest Cause = "invalid-manifest"
@@ -188,6 +199,8 @@ type Settings struct {
 	PortStart int
 	Tracer    law.Tracer
 	SharedFS  bool
+	// Sandbox is what is refused whatever the capabilities are.
+	Sandbox Sandbox
 }
 
 // Unset stands for a number that the source does not state.
