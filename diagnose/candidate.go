@@ -51,6 +51,8 @@ func (x *candidate) applies(c Change) bool {
 		return x.port != 0 && (set.Network == scenario.NetworkHost) == (c == HostSysctl)
 	case FilePermitted, FileStrip, FileGrant, FileGrantEffective, MoveFile:
 		return x.appliesToFile(c)
+	case AllowCalls, AllowFamilies, AllowExec:
+		return x.sandboxChanges(c)
 	case Direct:
 		return len(x.start.Program.Chain) > 1
 	case AddCapability:
@@ -105,6 +107,8 @@ func (x *candidate) apply(c Change, s *scenario.Start) {
 		s.Settings.PortStart = x.port
 	case FilePermitted, FileStrip, FileGrant, FileGrantEffective, MoveFile, Direct:
 		changeFile(c, s)
+	case AllowCalls, AllowFamilies, AllowExec:
+		x.changeSandbox(c, s)
 	case AddCapability:
 		x.addCapability(&s.Settings)
 	case Ambient:

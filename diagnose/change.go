@@ -14,6 +14,12 @@ const (
 	FilePermitted
 	// FileStrip takes all capabilities off the file.
 	FileStrip
+	// AllowCalls lets the system call filter pass what the program needs.
+	AllowCalls
+	// AllowFamilies lets the program make sockets of IPv4 and IPv6.
+	AllowFamilies
+	// AllowExec takes away the mounts on which nothing is executed.
+	AllowExec
 	// Sysctl opens the port to everybody in the program's network namespace.
 	Sysctl
 	// Direct executes the program without a shell or an init before it.
@@ -49,6 +55,9 @@ var changeTexts = [numChanges]struct{ id, gives string }{
 	RunAsUser:          {"run-as-user", "nothing"},
 	FilePermitted:      {"file-permitted", "nothing"},
 	FileStrip:          {"file-strip", "nothing"},
+	AllowCalls:         {"allow-calls", "system calls that the filter refused"},
+	AllowFamilies:      {"allow-families", "sockets of IPv4 and IPv6"},
+	AllowExec:          {"allow-exec", "the execution of every file"},
 	Sysctl:             {"sysctl", "low ports for every program in the network namespace"},
 	Direct:             {"direct", "nothing"},
 	FileGrant:          {"file-grant", "the capability for whoever may execute the file"},

@@ -64,7 +64,7 @@ func Judge(k law.Kernel, s *scenario.Start) Judgement {
 	}
 	j.Exec = Answer{Rules: j.Exec.Rules}
 	for _, l := range j.Listens {
-		j.Binds = append(j.Binds, j.bind(s, l.Port))
+		j.Binds = append(j.Binds, sandboxedBind(s, l, j.bind(s, l.Port)))
 	}
 	return j
 }
@@ -76,6 +76,10 @@ func (j *Judgement) run(k law.Kernel, s *scenario.Start) {
 		step := &s.Program.Chain[i]
 		if step.UID != nil {
 			j.Task, _ = j.Task.SetUIDs(*step.UID, *step.UID, *step.UID)
+		}
+		if a, refused := sandboxedExec(s, i); refused {
+			j.Exec.Errno, j.Exec.Cause, j.Exec.Reason = a.Errno, a.Cause, a.Reason
+			return
 		}
 		file := step.File
 		file.Nosuid = file.Nosuid || s.Settings.Nosuid

@@ -37,11 +37,13 @@ const explainExamples = `  capwise explain -- docker run --cap-drop=ALL --user=6
   capwise explain --file-caps cap_net_raw=ep -- docker run --cap-drop=ALL web
   capwise explain --image docker-archive:web.tar -f pod.yaml --policy restricted
   capwise explain -f /etc/systemd/system/caddy.service
+  capwise explain -f ssh.service
+  capwise explain --root /mnt -f web@blue.service
   capwise explain --pid 4711 --format json`
 
 // explain is the flags of the command.
 type explain struct {
-	image, fileCaps, version, kernel, program, policy, format string
+	image, fileCaps, version, kernel, program, policy, format, root string
 	pid                                                       int
 	files, profiles, listen, env                              []string
 	trace, try, offline                                       bool
@@ -58,10 +60,11 @@ func newExplain() *cobra.Command {
 		RunE:    e.run,
 	}
 	f := cmd.Flags()
-	f.StringArrayVarP(&e.files, "file", "f", nil, "Kubernetes manifest, compose file (repeatable), unit or config.json; - is standard input")
+	f.StringArrayVarP(&e.files, "file", "f", nil, "Kubernetes manifest, compose file (repeatable), config.json, unit, or a unit's name such as ssh.service; - is standard input")
 	f.StringArrayVar(&e.profiles, "profile", nil, "profile of a compose file whose services count, too (repeatable)")
 	f.StringArrayVar(&e.env, "env", nil, "variable that compose files may have: NAME=VALUE, or NAME for that of your environment, of which they have nothing else (repeatable)")
 	f.IntVar(&e.pid, "pid", 0, "a running process")
+	f.StringVar(&e.root, "root", "", "folder with the tree of another machine, whose units, users and programs count instead of this machine's")
 	f.StringVar(&e.image, "image", "", "image that is executed, instead of the one that the source names: "+ref.Help()+", or - for an archive on standard input")
 	f.StringVar(&e.fileCaps, "file-caps", "", "capabilities of the program's file, such as cap_net_bind_service=p, or = for none")
 	f.StringVar(&e.version, "runtime-version", "", "version of the runtime where it matters, such as 20.10.24 or cri-o:1.30")
@@ -158,7 +161,7 @@ func (e *explain) kernelRules(cmd *cobra.Command) (law.Kernel, error) {
 
 // options reads the flags that say more than the source.
 func (e *explain) options() (sources.Options, error) {
-	o := sources.Options{Image: e.image, Version: e.version, Profiles: e.profiles, Look: true, Offline: e.offline || os.Getenv(offlineVariable) != ""}
+	o := sources.Options{Image: e.image, Version: e.version, Profiles: e.profiles, Root: e.root, Look: true, Offline: e.offline || os.Getenv(offlineVariable) != ""}
 	if e.format != "text" && e.format != "json" {
 		return o, fmt.Errorf("--format %q: want text or json", e.format)
 	}

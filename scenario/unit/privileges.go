@@ -17,7 +17,7 @@ const dynamicUID = 61184
 // privileges fills the settings of a start for one command.
 func (u *reader) privileges(start *scenario.Start, c command) {
 	s := &start.Settings
-	s.Runtime = scenario.Runtime{Name: scenario.Systemd, Version: u.version}
+	s.Runtime = scenario.Runtime{Name: scenario.Systemd, Version: u.system.Version}
 	s.PortStart = scenario.Unset
 	u.network(start)
 	if c.full {
@@ -102,7 +102,7 @@ func (u *reader) filtersImply(start *scenario.Start, c command) bool {
 		return false
 	}
 	list := strings.Join(because, ", ")
-	version := u.version
+	version := u.system.Version
 	if version == "" {
 		version = scenario.Systemd.AssumedVersion()
 	}
@@ -187,7 +187,4 @@ func (u *reader) network(start *scenario.Start) {
 	// systemd 252 makes it before the user namespace of PrivateUsers=, which
 	// therefore does not own it.
 	s.NetworkOutside = s.Network != scenario.NetworkHost
-	if u.isSet("Service.SocketBindDeny") {
-		start.Note("SocketBindDeny= is not judged: it may refuse a bind that the capability allows")
-	}
 }

@@ -1,0 +1,290 @@
+package unit
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/scenario"
+)
+
+// unknownFile says of a start that the program's file is not known, and so what it
+// carries.
+func unknownFile(start *scenario.Start, fact scenario.Fact, what string) {
+	carries := func(caps filecap.Caps, a scenario.Awareness) func(*scenario.Start) {
+		return func(s *scenario.Start) {
+			s.Program.Chain = []scenario.Step{{Path: s.Request.Entrypoint[0]}}
+			s.Program.Chain[0].File.Caps, s.Program.Awareness = caps, a
+		}
+	}
+	const low = 1 << capset.NetBindService
+	none := carries(filecap.Caps{}, scenario.Dumb)
+	none(start)
+	start.Unsure(scenario.Unknown{
+		Fact: fact, What: what, Settle: "--file-caps",
+		Cases: []scenario.Case{
+			{If: "its file carries no capabilities", Set: none},
+			{If: "its file carries cap_net_bind_service=p and it raises it", Set: carries(filecap.Caps{Permitted: low, Revision: filecap.V2}, scenario.Aware)},
+			{If: "its file carries cap_net_bind_service=ep", Set: carries(filecap.Caps{Permitted: low, Effective: true, Revision: filecap.V2}, scenario.Dumb)},
+		},
+	})
+}
+
+// sandbox fills in what filters and mounts refuse to a command.
+func (u *reader) sandbox(start *scenario.Start, c command) {
+	if c.full {
+		return
+	}
+	box := &start.Settings.Sandbox
+	box.Calls = u.callFilter()
+	box.NoIPv4, box.NoIPv6 = u.refusedFamilies()
+	box.NoExec, box.Exec = u.paths("NoExecPaths"), u.paths("ExecPaths")
+	if len(box.NoExec) > 0 && len(box.Exec) > 0 {
+		start.Note("ExecPaths= has to hold the shared libraries of the program, too, which are not looked at")
+	}
+	u.hidden(start, c.args[0])
+	u.socketRules(start)
+	for _, key := range []string{"IPAddressDeny", "IPIngressFilterPath", "IPEgressFilterPath", "RestrictNetworkInterfaces"} {
+		if u.isSet("Service." + key) {
+			start.Note(key + "= is not judged: it drops packets of sockets that could be bound")
+		}
+	}
+	if u.isSet("Service.BPFProgram") {
+		start.Note("BPFProgram= is not judged: it may refuse what the kernel's own rules allow")
+	}
+}
+
+// paths returns the paths of a list, without the signs in front that say what to do
+// where there is no such path, and which root is meant.
+func (u *reader) paths(key string) []string {
+	var out []string
+	for _, a := range u.list("Service." + key) {
+		words, err := splitWords(a.value)
+		if err != nil {
+			continue // systemd passes over the line
+		}
+		for _, word := range words {
+			if word = strings.TrimLeft(word, "-+"); path.IsAbs(word) {
+				out = append(out, word)
+			}
+		}
+	}
+	return out
+}
+
+// hidden refuses a start whose program lies where a setting mounts something else.
+func (u *reader) hidden(start *scenario.Start, program string) {
+	if !path.IsAbs(program) || start.Request.Root != "" {
+		return
+	}
+	for _, key := range []string{"BindPaths", "BindReadOnlyPaths"} { // which may bring it back
+		for _, a := range u.list("Service." + key) {
+			for word := range strings.FieldsSeq(a.value) {
+				if scenario.InFolder(program, mounted(word, true)) {
+					return
+				}
+			}
+		}
+	}
+	exempt := slices.Concat(u.paths("ReadWritePaths"), u.paths("ReadOnlyPaths"), u.paths("ExecPaths"))
+	for _, h := range u.hiding() {
+		for _, folder := range h.folders {
+			inside := scenario.InFolder(program, folder) && !slices.ContainsFunc(exempt, func(e string) bool {
+				return len(e) > len(folder) && scenario.InFolder(program, e)
+			})
+			if inside && start.Refused == nil {
+				start.Refused = &scenario.Refusal{
+					Cause:  scenario.CauseHidden,
+					Reason: fmt.Sprintf("%s hides %s, where %s is (203/EXEC)", h.setting, folder, program),
+				}
+			}
+		}
+	}
+}
+
+// hides is a setting with the folders that it hides.
+type hides struct {
+	setting string
+	folders []string
+}
+
+func (u *reader) hiding() []hides {
+	out := []hides{{"InaccessiblePaths=", u.paths("InaccessiblePaths")}}
+	var mounts []string
+	for _, p := range u.paths("TemporaryFileSystem") {
+		folder, _, _ := strings.Cut(p, ":")
+		mounts = append(mounts, folder)
+	}
+	out = append(out, hides{"TemporaryFileSystem=", mounts})
+	home := u.value("Service.ProtectHome")
+	if on, _ := parseBool(home); on || home == "tmpfs" {
+		out = append(out, hides{"ProtectHome=", []string{"/home", "/root", "/run/user"}})
+	}
+	if u.enabled("Service.PrivateTmp") || u.value("Service.PrivateTmp") == "disconnected" || u.enabled("Service.DynamicUser") {
+		out = append(out, hides{"PrivateTmp=", []string{"/tmp", "/var/tmp"}})
+	}
+	return out
+}
+
+// callGroups is which of the system calls that are judged are in each group of
+// systemd. A test compares it with systemd-analyze syscall-filter.
+var callGroups = map[string][]string{
+	"@default":        {"execve"},
+	"@network-io":     {"bind", "socket"},
+	"@privileged":     {"capset", "setgroups", "setuid"},
+	"@setuid":         {"setgid", "setgroups", "setuid"},
+	"@system-service": {"bind", "capset", "execve", "setgid", "setgroups", "setuid", "socket"},
+	"@known":          {"bind", "capset", "execve", "setgid", "setgroups", "setuid", "socket"},
+}
+
+// judgedCalls is the system calls that are judged.
+var judgedCalls = callGroups["@known"]
+
+// callFilter reads SystemCallFilter= (config_parse_syscall_filter of
+// core/load-fragment.c): the first line makes it a list of what is allowed or of
+// what is denied, and later ones add to it or take from it.
+func (u *reader) callFilter() map[string]scenario.Filtered {
+	lines := u.list("Service.SystemCallFilter")
+	if len(lines) == 0 {
+		return nil
+	}
+	allows := !strings.HasPrefix(lines[0].value, "~")
+	listed := map[string]scenario.Filtered{}
+	if allows {
+		listed["execve"] = ""
+	}
+	for _, line := range lines {
+		text, inverted := strings.CutPrefix(line.value, "~")
+		for word := range strings.FieldsSeq(text) {
+			name, answer, _ := strings.Cut(word, ":")
+			for _, call := range callsOf(name) {
+				if inverted == allows {
+					delete(listed, call)
+				} else {
+					listed[call] = scenario.Filtered(answer)
+				}
+			}
+		}
+	}
+	return u.filtered(listed, allows)
+}
+
+func callsOf(name string) []string {
+	if strings.HasPrefix(name, "@") {
+		return callGroups[name]
+	}
+	return []string{name}
+}
+
+// filtered turns the list into what each call that is judged is answered with.
+func (u *reader) filtered(listed map[string]scenario.Filtered, allows bool) map[string]scenario.Filtered {
+	otherwise := scenario.Killed
+	if errno := u.value("Service.SystemCallErrorNumber"); errno != "" && errno != "kill" {
+		otherwise = scenario.Filtered(errno)
+	}
+	out := map[string]scenario.Filtered{}
+	for _, call := range judgedCalls {
+		answer, is := listed[call]
+		switch {
+		case is == allows && answer == "": // allowed, by being in the one list or not in the other
+		case answer == "":
+			out[call] = otherwise
+		case answer == "kill":
+			out[call] = scenario.Killed
+		default:
+			out[call] = answer
+		}
+	}
+	return out
+}
+
+// refusedFamilies reads RestrictAddressFamilies=, whose lines count as those of a
+// system call filter do.
+func (u *reader) refusedFamilies() (v4, v6 bool) {
+	lines := u.list("Service.RestrictAddressFamilies")
+	if len(lines) == 0 {
+		return false, false
+	}
+	allows := !strings.HasPrefix(lines[0].value, "~")
+	listed := map[string]bool{}
+	for _, line := range lines {
+		text, inverted := strings.CutPrefix(line.value, "~")
+		if text == "none" {
+			allows, listed = !inverted, map[string]bool{}
+			continue
+		}
+		for name := range strings.FieldsSeq(text) {
+			listed[name] = inverted != allows
+		}
+	}
+	return listed["AF_INET"] != allows, listed["AF_INET6"] != allows
+}
+
+// socketRules reads SocketBindAllow= and SocketBindDeny=, which count where systemd is
+// built with BPF.
+func (u *reader) socketRules(start *scenario.Start) {
+	var rules []scenario.PortRule
+	for _, key := range []string{"SocketBindAllow", "SocketBindDeny"} {
+		for _, a := range u.list("Service." + key) {
+			rule, err := portRule(a.value)
+			if err != nil {
+				u.note("%s: %s=%s: %v, so systemd passes over it", a, key, a.value, err)
+				continue
+			}
+			rule.Allow = key == "SocketBindAllow"
+			rules = append(rules, rule)
+		}
+	}
+	if !slices.ContainsFunc(rules, func(r scenario.PortRule) bool { return !r.Allow }) {
+		return
+	}
+	switch u.system.SocketFilters {
+	case No:
+		start.Note("SocketBindDeny= does nothing here: this systemd is built without BPF (-BPF_FRAMEWORK)")
+	case Yes:
+		start.Settings.Sandbox.Ports = rules
+	default:
+		start.Unsure(scenario.Unknown{
+			Fact: scenario.FactHost, What: "whether systemd is built with BPF, which SocketBindDeny= needs", Settle: "systemctl --version on the machine (BPF_FRAMEWORK)",
+			Cases: []scenario.Case{
+				{If: "systemd is built without BPF", Set: func(s *scenario.Start) { s.Settings.Sandbox.Ports = nil }},
+				{If: "systemd is built with BPF", Set: func(s *scenario.Start) { s.Settings.Sandbox.Ports = slices.Clone(rules) }},
+			},
+		})
+	}
+}
+
+// portRule reads [FAMILY:][NETWORK:][PORTS], or any.
+func portRule(text string) (scenario.PortRule, error) {
+	r := scenario.PortRule{First: 1, Last: 1<<16 - 1}
+	if text == "any" {
+		return r, nil
+	}
+	for _, part := range strings.Split(text, ":") {
+		switch part {
+		case "ipv4":
+			r.IPv = 4
+		case "ipv6":
+			r.IPv = 6
+		case "tcp", "udp":
+			r.Network = part
+		default:
+			first, last, isRange := strings.Cut(part, "-")
+			if !isRange {
+				last = first
+			}
+			from, errFirst := strconv.ParseUint(first, 10, 16)
+			to, errLast := strconv.ParseUint(last, 10, 16)
+			if errFirst != nil || errLast != nil || from == 0 || from > to {
+				return r, fmt.Errorf("%q: want a port or a range of ports", part)
+			}
+			r.First, r.Last = int(from), int(to)
+		}
+	}
+	return r, nil
+}
+
