@@ -64,7 +64,7 @@ func Causes() []Cause {
 		DumbFile, MalformedFile, NotInBoundingSet, NoFileCapability, AmbientCleared, NotRaised, LostToNoNewPrivs,
 		LostToTracer, NosuidMount, FileCapsDisabled, ForeignFileCapability, GivenUp, ForeignNetwork, Blocked,
 		scenario.CauseRunAsNonRoot, scenario.CauseNotFound, scenario.CauseNotExecutable, scenario.CauseUnknownUser,
-		CallFiltered, FamilyRefused, NoExecPath, PortRefused, scenario.CauseMasked, scenario.CauseHidden,
+		CallFiltered, FamilyRefused, NoExecPath, PortRefused, HiddenPath, scenario.CauseMasked,
 		scenario.CauseSysctlHostNetwork, scenario.CauseInvalidManifest,
 	}
 }

@@ -19,6 +19,8 @@ const (
 	CallFiltered Cause = "system-call-filter"
 	// FamilyRefused says that socket(2) refuses the address's family.
 	FamilyRefused Cause = "address-family"
+	// HiddenPath says that the sandbox mounts something else over the program's folder.
+	HiddenPath Cause = "hidden-path"
 	// NoExecPath says that the program lies where the sandbox has nothing executed.
 	NoExecPath Cause = "no-exec-path"
 	// PortRefused says that a BPF program of the unit's cgroup refuses the port.
@@ -65,6 +67,9 @@ func sandboxedExec(s *scenario.Start, i int) (a Answer, refused bool) {
 				return a, true
 			}
 		}
+	}
+	if h := s.Settings.Sandbox.Hides(step.Path); path.IsAbs(step.Path) && h != nil {
+		return Answer{Errno: law.OtherErrno, Cause: HiddenPath, Reason: fmt.Sprintf("%s hides %s, where %s is", h.By, h.Folder, step.Path)}, true
 	}
 	if path.IsAbs(step.Path) && !s.Settings.Sandbox.Executable(step.Path) {
 		return Answer{Errno: law.EACCES, Cause: NoExecPath, Reason: fmt.Sprintf("%s is where the sandbox has nothing executed", step.Path)}, true

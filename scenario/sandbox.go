@@ -3,6 +3,7 @@ package scenario
 import (
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -17,6 +18,8 @@ type Sandbox struct {
 	// NoExec is folders, or files, below which nothing can be executed, and Exec those
 	// below which it can be all the same. The nearest counts.
 	NoExec, Exec []string
+	// Hidden is folders over which something else is mounted.
+	Hidden []HiddenFolder
 	// Ports says which ports bind(2) refuses, BPF programs of a cgroup doing so.
 	Ports []PortRule
 }
@@ -37,6 +40,24 @@ type PortRule struct {
 	IPv         int
 	Network     string
 	First, Last int
+}
+
+// HiddenFolder is a folder, or a file, over which something else is mounted.
+type HiddenFolder struct {
+	// By is the setting, and Except what is visible below the folder all the same.
+	By, Folder string
+	Except     []string
+}
+
+// Hides returns what hides an absolute path, or nil.
+func (s *Sandbox) Hides(name string) *HiddenFolder {
+	for i := range s.Hidden {
+		h := &s.Hidden[i]
+		if InFolder(name, h.Folder) && !slices.ContainsFunc(h.Except, func(e string) bool { return InFolder(name, e) }) {
+			return h
+		}
+	}
+	return nil
 }
 
 // Executable reports whether something can be executed at an absolute path, as far

@@ -121,9 +121,6 @@ const (
 	CauseSysctlHostNetwork Cause = "sysctl-host-network"
 	// CauseMasked says that the unit is masked, so that systemd does not start it.
 	CauseMasked Cause = "masked"
-	// CauseHidden says that the file is there, but that a setting of the sandbox hides it
-	// from the program's start.
-	CauseHidden Cause = "hidden-path"
 	// CauseInvalidManifest says that the API server does not accept the object,
 	// since two of its fields exclude each other.
 	CauseInvalidManifest Cause = "invalid-manifest"

@@ -54,6 +54,15 @@ var types = []string{
 // machine, with .service or without, or the path of its file. Instances are read
 // from their template. An error wraps [fs.ErrNotExist] where there is no such unit.
 func (s System) Load(name string) ([]scenario.Start, error) {
+	u, err := s.Find(name)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(u)
+}
+
+// Find finds the files of a unit, as [System.Load] does it.
+func (s System) Find(name string) (Unit, error) {
 	f := finder{tree: newTree(s.Root), search: folders}
 	if strings.Contains(name, "/") {
 		f.named = f.inside(name)
@@ -61,11 +70,7 @@ func (s System) Load(name string) ([]scenario.Start, error) {
 	} else if !slices.Contains(types, path.Ext(name)) {
 		name += ".service"
 	}
-	u, err := f.load(name, s)
-	if err != nil {
-		return nil, err
-	}
-	return Parse(u)
+	return f.load(name, s)
 }
 
 // finder finds the files of one unit.

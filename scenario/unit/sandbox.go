@@ -46,7 +46,9 @@ func (u *reader) sandbox(start *scenario.Start, c command) {
 	if len(box.NoExec) > 0 && len(box.Exec) > 0 {
 		start.Note("ExecPaths= has to hold the shared libraries of the program, too, which are not looked at")
 	}
-	u.hidden(start, c.args[0])
+	if start.Request.Root == "" { // other than on the machine, nothing is known to be below
+		box.Hidden = u.hidden()
+	}
 	u.socketRules(start)
 	for _, key := range []string{"IPAddressDeny", "IPIngressFilterPath", "IPEgressFilterPath", "RestrictNetworkInterfaces"} {
 		if u.isSet("Service." + key) {
@@ -76,56 +78,39 @@ func (u *reader) paths(key string) []string {
 	return out
 }
 
-// hidden refuses a start whose program lies where a setting mounts something else.
-func (u *reader) hidden(start *scenario.Start, program string) {
-	if !path.IsAbs(program) || start.Request.Root != "" {
-		return
-	}
-	for _, key := range []string{"BindPaths", "BindReadOnlyPaths"} { // which may bring it back
+// hidden returns the folders over which settings mount something else.
+func (u *reader) hidden() []scenario.HiddenFolder {
+	visible := slices.Concat(u.paths("ReadWritePaths"), u.paths("ReadOnlyPaths"), u.paths("ExecPaths"))
+	for _, key := range []string{"BindPaths", "BindReadOnlyPaths"} { // which bring something back
 		for _, a := range u.list("Service." + key) {
 			for word := range strings.FieldsSeq(a.value) {
-				if scenario.InFolder(program, mounted(word, true)) {
-					return
-				}
+				visible = append(visible, mounted(word, true))
 			}
 		}
 	}
-	exempt := slices.Concat(u.paths("ReadWritePaths"), u.paths("ReadOnlyPaths"), u.paths("ExecPaths"))
-	for _, h := range u.hiding() {
-		for _, folder := range h.folders {
-			inside := scenario.InFolder(program, folder) && !slices.ContainsFunc(exempt, func(e string) bool {
-				return len(e) > len(folder) && scenario.InFolder(program, e)
-			})
-			if inside && start.Refused == nil {
-				start.Refused = &scenario.Refusal{
-					Cause:  scenario.CauseHidden,
-					Reason: fmt.Sprintf("%s hides %s, where %s is (203/EXEC)", h.setting, folder, program),
+	var out []scenario.HiddenFolder
+	hide := func(by string, folders ...string) {
+		for _, folder := range folders {
+			h := scenario.HiddenFolder{By: by, Folder: folder}
+			for _, v := range visible {
+				if scenario.InFolder(v, folder) {
+					h.Except = append(h.Except, v)
 				}
 			}
+			out = append(out, h)
 		}
 	}
-}
-
-// hides is a setting with the folders that it hides.
-type hides struct {
-	setting string
-	folders []string
-}
-
-func (u *reader) hiding() []hides {
-	out := []hides{{"InaccessiblePaths=", u.paths("InaccessiblePaths")}}
-	var mounts []string
+	hide("InaccessiblePaths=", u.paths("InaccessiblePaths")...)
 	for _, p := range u.paths("TemporaryFileSystem") {
 		folder, _, _ := strings.Cut(p, ":")
-		mounts = append(mounts, folder)
+		hide("TemporaryFileSystem=", folder)
 	}
-	out = append(out, hides{"TemporaryFileSystem=", mounts})
 	home := u.value("Service.ProtectHome")
 	if on, _ := parseBool(home); on || home == "tmpfs" {
-		out = append(out, hides{"ProtectHome=", []string{"/home", "/root", "/run/user"}})
+		hide("ProtectHome=", "/home", "/root", "/run/user")
 	}
 	if u.enabled("Service.PrivateTmp") || u.value("Service.PrivateTmp") == "disconnected" || u.enabled("Service.DynamicUser") {
-		out = append(out, hides{"PrivateTmp=", []string{"/tmp", "/var/tmp"}})
+		hide("PrivateTmp=", "/tmp", "/var/tmp")
 	}
 	return out
 }
