@@ -64,7 +64,7 @@ func Judge(k law.Kernel, s *scenario.Start) Judgement {
 	}
 	j.Exec = Answer{Rules: j.Exec.Rules}
 	for _, l := range j.Listens {
-		j.Binds = append(j.Binds, sandboxedBind(s, l, j.bind(s, l.Port)))
+		j.Binds = append(j.Binds, j.sandboxedBind(s, l, j.bind(s, l.Port)))
 	}
 	return j
 }

@@ -58,8 +58,9 @@ var changesOfIDs = []string{"setuid", "setgid", "setgroups"}
 // change of ids before it.
 func sandboxedExec(s *scenario.Start, i int) (a Answer, refused bool) {
 	step := &s.Program.Chain[i]
-	if a, refused = filtered(s, "execve", "the start of "+step.Path); refused {
-		return a, true
+	box := &s.Settings.Sandbox
+	if box.Missing != "" {
+		return Answer{Errno: law.OtherErrno, Cause: HiddenPath, Reason: box.Missing}, true
 	}
 	if step.UID != nil {
 		for _, call := range changesOfIDs {
@@ -68,18 +69,18 @@ func sandboxedExec(s *scenario.Start, i int) (a Answer, refused bool) {
 			}
 		}
 	}
-	if h := s.Settings.Sandbox.Hides(step.Path); path.IsAbs(step.Path) && h != nil {
+	if h := box.Hides(step.Path); path.IsAbs(step.Path) && h != nil {
 		return Answer{Errno: law.OtherErrno, Cause: HiddenPath, Reason: fmt.Sprintf("%s hides %s, where %s is", h.By, h.Folder, step.Path)}, true
 	}
-	if path.IsAbs(step.Path) && !s.Settings.Sandbox.Executable(step.Path) {
+	if path.IsAbs(step.Path) && !box.Executable(step.Path) {
 		return Answer{Errno: law.EACCES, Cause: NoExecPath, Reason: fmt.Sprintf("%s is where the sandbox has nothing executed", step.Path)}, true
 	}
-	return a, false
+	return filtered(s, "execve", "the start of "+step.Path)
 }
 
 // sandboxedBind is the answer for a bind inside of the sandbox; a is what it would be
 // without.
-func sandboxedBind(s *scenario.Start, l scenario.Listen, a Answer) Answer {
+func (j *Judgement) sandboxedBind(s *scenario.Start, l scenario.Listen, a Answer) Answer {
 	refuse := func(by Answer) Answer {
 		by.Needs, by.Rules = Fail, a.Rules
 		return by
@@ -94,16 +95,27 @@ func sandboxedBind(s *scenario.Start, l scenario.Listen, a Answer) Answer {
 	if by, refused := filtered(s, "bind", "a listener"); refused {
 		return refuse(by)
 	}
-	if by, refused := filtered(s, "capset", "raising "+capName(capset.NetBindService)); refused && a.Needs == Raise {
-		if by.Errno != law.SIGSYS { // the program goes on, and is refused the bind
+	if by, refused := filtered(s, "capset", "raising "+capName(capset.NetBindService)); refused && j.raises(s, a) {
+		switch {
+		case by.Errno == law.SIGSYS:
+			return refuse(by)
+		case a.OK(): // the program goes on, and is refused the bind
 			by.Errno = law.EACCES
+			return refuse(by)
 		}
-		return refuse(by)
 	}
 	if a.OK() && s.Settings.Sandbox.PortRefused(l) {
 		return refuse(Answer{Errno: law.EPERM, Cause: PortRefused, Reason: fmt.Sprintf("the unit's rules for sockets refuse %s", l)})
 	}
 	return a
+}
+
+// raises reports whether the program raises the capability for a bind, be it in vain:
+// it cannot know before.
+func (j *Judgement) raises(s *scenario.Start, a Answer) bool {
+	const c = capset.NetBindService
+	needs := a.Needs == Raise || a.Needs == Fail && a.Errno == law.EACCES
+	return needs && s.Program.Awareness == scenario.Aware && j.Task.Permitted.Has(c) && !j.Task.Effective.Has(c)
 }
 
 // familiesOf names the families that an address may be of.

@@ -20,6 +20,9 @@ type Sandbox struct {
 	NoExec, Exec []string
 	// Hidden is folders over which something else is mounted.
 	Hidden []HiddenFolder
+	// Missing is why the mounts of the sandbox cannot be made, so that nothing starts; ""
+	// where they can.
+	Missing string
 	// Ports says which ports bind(2) refuses, BPF programs of a cgroup doing so.
 	Ports []PortRule
 }
@@ -63,7 +66,8 @@ func (s *Sandbox) Hides(name string) *HiddenFolder {
 // Executable reports whether something can be executed at an absolute path, as far
 // as mounts without exec decide.
 func (s *Sandbox) Executable(name string) bool {
-	return nearest(name, s.NoExec) <= nearest(name, s.Exec)
+	not := nearest(name, s.NoExec)
+	return not == 0 || not < nearest(name, s.Exec)
 }
 
 // nearest returns the length of the longest of the folders that a name lies in; 0 for

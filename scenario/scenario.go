@@ -84,6 +84,9 @@ type Request struct {
 	// it: a number that no user has is refused, and a name that is not here may be one
 	// there.
 	UserOfHost bool
+	// AsRoot says that the program runs as root, and that User and Groups have to exist
+	// all the same.
+	AsRoot bool
 	// Root is the folder of the machine that is the program's root; "" for none.
 	Root string
 	// Path is the search path for the program, and WorkDir where relative names

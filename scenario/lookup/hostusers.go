@@ -30,6 +30,9 @@ func (r *resolver) hostUser() {
 			}
 		})
 	}
+	if s.Request.AsRoot {
+		s.Settings.UID, s.Settings.GID, s.Settings.Groups = 0, 0, nil
+	}
 }
 
 // elsewhere reports whether the program is one of another machine.

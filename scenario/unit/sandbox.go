@@ -34,21 +34,24 @@ func unknownFile(start *scenario.Start, fact scenario.Fact, what string) {
 	})
 }
 
-// sandbox fills in what filters and mounts refuse to a command.
+// sandbox fills in what filters and mounts refuse to a command. With the prefix +
+// systemd leaves all of it out, except the mounts of TemporaryFileSystem=, BindPaths=
+// and BindReadOnlyPaths= (seen with 252.38).
 func (u *reader) sandbox(start *scenario.Start, c command) {
+	box := &start.Settings.Sandbox
+	if start.Request.Root == "" { // other than on the machine, nothing is known to be below
+		box.Hidden = u.hidden(c)
+	}
 	if c.full {
 		return
 	}
-	box := &start.Settings.Sandbox
-	box.Calls = u.callFilter()
-	box.NoIPv4, box.NoIPv6 = u.refusedFamilies()
+	box.Missing = u.missing()
 	box.NoExec, box.Exec = u.paths("NoExecPaths"), u.paths("ExecPaths")
 	if len(box.NoExec) > 0 && len(box.Exec) > 0 {
 		start.Note("ExecPaths= has to hold the shared libraries of the program, too, which are not looked at")
 	}
-	if start.Request.Root == "" { // other than on the machine, nothing is known to be below
-		box.Hidden = u.hidden()
-	}
+	box.Calls = u.callFilter()
+	box.NoIPv4, box.NoIPv6 = u.refusedFamilies()
 	u.socketRules(start)
 	for _, key := range []string{"IPAddressDeny", "IPIngressFilterPath", "IPEgressFilterPath", "RestrictNetworkInterfaces"} {
 		if u.isSet("Service." + key) {
@@ -78,41 +81,81 @@ func (u *reader) paths(key string) []string {
 	return out
 }
 
-// hidden returns the folders over which settings mount something else.
-func (u *reader) hidden() []scenario.HiddenFolder {
-	visible := slices.Concat(u.paths("ReadWritePaths"), u.paths("ReadOnlyPaths"), u.paths("ExecPaths"))
-	for _, key := range []string{"BindPaths", "BindReadOnlyPaths"} { // which bring something back
-		for _, a := range u.list("Service." + key) {
-			for word := range strings.FieldsSeq(a.value) {
-				visible = append(visible, mounted(word, true))
-			}
-		}
-	}
+// hidden returns the folders over which settings mount something else. What is
+// inaccessible hides whatever is mounted below it, and a file system of its own does not.
+func (u *reader) hidden(c command) []scenario.HiddenFolder {
 	var out []scenario.HiddenFolder
-	hide := func(by string, folders ...string) {
+	hide := func(by string, except []string, folders ...string) {
 		for _, folder := range folders {
 			h := scenario.HiddenFolder{By: by, Folder: folder}
-			for _, v := range visible {
-				if scenario.InFolder(v, folder) {
-					h.Except = append(h.Except, v)
+			for _, e := range except {
+				if scenario.InFolder(e, folder) {
+					h.Except = append(h.Except, e)
 				}
 			}
 			out = append(out, h)
 		}
 	}
-	hide("InaccessiblePaths=", u.paths("InaccessiblePaths")...)
-	for _, p := range u.paths("TemporaryFileSystem") {
-		folder, _, _ := strings.Cut(p, ":")
-		hide("TemporaryFileSystem=", folder)
+	bound := u.bound()
+	hide("TemporaryFileSystem=", bound, u.temporary()...)
+	if c.full { // which has no more of the sandbox
+		return out
 	}
+	hide("InaccessiblePaths=", nil, u.paths("InaccessiblePaths")...)
 	home := u.value("Service.ProtectHome")
-	if on, _ := parseBool(home); on || home == "tmpfs" {
-		hide("ProtectHome=", "/home", "/root", "/run/user")
+	if on, _ := parseBool(home); on {
+		hide("ProtectHome=", nil, "/home", "/root", "/run/user")
+	} else if home == "tmpfs" {
+		hide("ProtectHome=", bound, "/home", "/root", "/run/user")
 	}
 	if u.enabled("Service.PrivateTmp") || u.value("Service.PrivateTmp") == "disconnected" || u.enabled("Service.DynamicUser") {
-		hide("PrivateTmp=", "/tmp", "/var/tmp")
+		hide("PrivateTmp=", bound, "/tmp", "/var/tmp")
 	}
 	return out
+}
+
+// bound returns where BindPaths= and BindReadOnlyPaths= bring something back.
+func (u *reader) bound() []string {
+	var out []string
+	for _, key := range []string{"BindPaths", "BindReadOnlyPaths"} {
+		for _, a := range u.list("Service." + key) {
+			for word := range strings.FieldsSeq(a.value) {
+				out = append(out, mounted(word, true))
+			}
+		}
+	}
+	return out
+}
+
+// temporary returns the folders of TemporaryFileSystem=.
+func (u *reader) temporary() []string {
+	var out []string
+	for _, p := range u.paths("TemporaryFileSystem") {
+		folder, _, _ := strings.Cut(p, ":")
+		out = append(out, folder)
+	}
+	return out
+}
+
+// missing says which path of a list is not there any more once TemporaryFileSystem= is
+// mounted over it; "" for none. systemd then does not start the unit, other than for a
+// path with - in front.
+func (u *reader) missing() string {
+	bound := u.bound()
+	for _, key := range []string{"ReadWritePaths", "ReadOnlyPaths", "InaccessiblePaths", "ExecPaths", "NoExecPaths"} {
+		for _, a := range u.list("Service." + key) {
+			for word := range strings.FieldsSeq(a.value) {
+				p := strings.TrimLeft(word, "+")
+				for _, folder := range u.temporary() {
+					gone := path.IsAbs(p) && path.Clean(p) != path.Clean(folder) && scenario.InFolder(p, folder)
+					if gone && !slices.ContainsFunc(bound, func(b string) bool { return scenario.InFolder(p, b) }) {
+						return fmt.Sprintf("%s=%s is not there any more once TemporaryFileSystem=%s is mounted (226/NAMESPACE)", key, p, folder)
+					}
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // callGroups is which of the system calls that are judged are in each group of
@@ -141,21 +184,49 @@ func (u *reader) callFilter() map[string]scenario.Filtered {
 	listed := map[string]scenario.Filtered{}
 	if allows {
 		listed["execve"] = ""
+		if !slices.ContainsFunc(lines, func(a assignment) bool { return strings.Contains(a.value, "@system-service") }) {
+			u.note("SystemCallFilter= allows system calls of its own choice: of those that the program needs, only those for users, capabilities and sockets are judged")
+		}
 	}
 	for _, line := range lines {
 		text, inverted := strings.CutPrefix(line.value, "~")
 		for word := range strings.FieldsSeq(text) {
 			name, answer, _ := strings.Cut(word, ":")
+			if !inverted && answer != "" {
+				u.note("%s: %s: what is allowed has no error number, so systemd passes over it", line, word)
+				continue
+			}
 			for _, call := range callsOf(name) {
-				if inverted == allows {
+				if inverted == allows && answer == "" {
 					delete(listed, call)
-				} else {
+				} else { // with an answer of its own it is denied in either list
 					listed[call] = scenario.Filtered(answer)
 				}
 			}
 		}
 	}
 	return u.filtered(listed, allows)
+}
+
+// emptied reports whether the lines of a list of what is denied take back all that
+// they deny, word by word, so that there is no filter.
+func (u *reader) emptied(key string) bool {
+	lines := u.list("Service." + key)
+	if len(lines) == 0 || !strings.HasPrefix(lines[0].value, "~") {
+		return false
+	}
+	denied := map[string]bool{}
+	for _, line := range lines {
+		text, inverted := strings.CutPrefix(line.value, "~")
+		for word := range strings.FieldsSeq(text) {
+			if inverted {
+				denied[word] = true
+			} else {
+				delete(denied, word)
+			}
+		}
+	}
+	return len(denied) == 0
 }
 
 func callsOf(name string) []string {
