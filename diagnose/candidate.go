@@ -78,6 +78,8 @@ func (x *candidate) applies(c Change) bool {
 		return x.port != 0 && set.Network != scenario.NetworkHost
 	case FilePermitted, FileStrip, FileGrant, FileGrantEffective, MoveFile:
 		return x.appliesToFile(c)
+	case AllowCalls, AllowFamilies, AllowExec:
+		return x.sandboxChanges(c)
 	case Direct:
 		return len(x.start.Program.Chain) > x.inits()+1
 	case NoInit:
@@ -161,6 +163,8 @@ func (x *candidate) apply(c Change, s *scenario.Start) {
 		changeFile(c, s)
 	case Direct, NoInit:
 		shorten(c, s)
+	case AllowCalls, AllowFamilies, AllowExec:
+		x.changeSandbox(c, s)
 	case AddCapability:
 		x.addCapability(&s.Settings)
 	case Ambient:

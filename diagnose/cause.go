@@ -67,6 +67,7 @@ func Causes() []Cause {
 		DumbFile, MalformedFile, CannotChangeUser, NotInBoundingSet, NoFileCapability, AmbientCleared, NotRaised, LostToNoNewPrivs,
 		LostToTracer, NosuidMount, FileCapsDisabled, ForeignFileCapability, GivenUp, ForeignNetwork, Blocked,
 		scenario.CauseRunAsNonRoot, scenario.CauseNotFound, scenario.CauseNotExecutable, scenario.CauseUnknownUser,
+		CallFiltered, FamilyRefused, NoExecPath, PortRefused, HiddenPath, scenario.CauseMasked,
 		scenario.CauseSysctlHostNetwork, scenario.CauseSysctlRefused, scenario.CauseUnsafeSysctl,
 		scenario.CauseRootlessPort, scenario.CauseUnmappedUser, scenario.CausePolicyRefused, scenario.CauseNoUserNamespace, scenario.CauseInvalidManifest,
 	}

@@ -14,6 +14,12 @@ const (
 	FilePermitted
 	// FileStrip takes all capabilities off the file.
 	FileStrip
+	// AllowCalls lets the system call filter pass what the program needs.
+	AllowCalls
+	// AllowFamilies lets the program make sockets of IPv4 and IPv6.
+	AllowFamilies
+	// AllowExec takes away the mounts on which nothing is executed.
+	AllowExec
 	// Sysctl opens the port to everybody in the program's network namespace.
 	Sysctl
 	// MeetPolicy makes the object one that the platform's policy admits.
@@ -54,10 +60,11 @@ const (
 // changeIDs holds the identifier of each change.
 var changeIDs = [numChanges]string{
 	ChangePort: "change-port", RunAsUser: "run-as-user", FilePermitted: "file-permitted", FileStrip: "file-strip",
-	Sysctl: "sysctl", MeetPolicy: "meet-policy", PublishElsewhere: "publish-elsewhere", NoSysctl: "no-sysctl", NoInit: "no-init", Direct: "direct", FileGrant: "file-grant",
-	FileGrantEffective: "file-grant-effective", MoveFile: "move-file", Restart: "restart", AddCapability: "add-capability",
-	Ambient: "ambient", OwnNetwork: "own-network", HostUsers: "host-users", AllowNewPrivs: "allow-new-privs",
-	HostSysctl: "host-sysctl", RunAsRoot: "run-as-root",
+	AllowCalls: "allow-calls", AllowFamilies: "allow-families", AllowExec: "allow-exec",
+	Sysctl: "sysctl", MeetPolicy: "meet-policy", NoSysctl: "no-sysctl", PublishElsewhere: "publish-elsewhere", NoInit: "no-init",
+	Direct: "direct", FileGrant: "file-grant", FileGrantEffective: "file-grant-effective", MoveFile: "move-file", Restart: "restart",
+	AddCapability: "add-capability", Ambient: "ambient", OwnNetwork: "own-network", HostUsers: "host-users",
+	AllowNewPrivs: "allow-new-privs", HostSysctl: "host-sysctl", RunAsRoot: "run-as-root",
 }
 
 // String returns the stable identifier, such as "add-capability".

@@ -15,6 +15,7 @@ type gains struct {
 	file, effective       bool // the capability, in the file
 	newPrivs, hostUsers   bool
 	lowPorts, lowHostPort bool
+	calls, sockets, execs bool // that the sandbox refused
 }
 
 // add adds what a changed start and its program have more.
@@ -30,6 +31,10 @@ func (g *gains) add(before *variant, s *scenario.Start, after *Judgement) {
 		g.lowPorts = g.lowPorts || is.Network != scenario.NetworkHost
 		g.lowHostPort = g.lowHostPort || is.Network == scenario.NetworkHost
 	}
+	had, has := &was.Sandbox, &is.Sandbox
+	g.calls = g.calls || len(has.Calls) < len(had.Calls)
+	g.sockets = g.sockets || had.NoIPv4 && !has.NoIPv4 || had.NoIPv6 && !has.NoIPv6
+	g.execs = g.execs || len(has.NoExec) < len(had.NoExec)
 	old, file := before.start.Program.Last().File, s.Program.Last().File
 	counts := func(f bool, caps capset.Set) capset.Set {
 		if f {
@@ -37,8 +42,8 @@ func (g *gains) add(before *variant, s *scenario.Start, after *Judgement) {
 		}
 		return caps
 	}
-	had := counts(old.Foreign || old.Nosuid || old.Malformed, old.Caps.Permitted)
-	g.file = g.file || counts(file.Foreign || file.Nosuid, file.Caps.Permitted)&^had != 0
+	carried := counts(old.Foreign || old.Nosuid || old.Malformed, old.Caps.Permitted)
+	g.file = g.file || counts(file.Foreign || file.Nosuid, file.Caps.Permitted)&^carried != 0
 	g.effective = g.effective || file.Caps.Effective && !old.Caps.Effective
 }
 
@@ -72,6 +77,9 @@ func (g *gains) String() string {
 	add(g.newPrivs, "privilege gains at execve (set-user-ID files)")
 	add(g.lowHostPort, "low ports for every program on the host")
 	add(g.lowPorts, "low ports for every program in the network namespace")
+	add(g.calls, "system calls that the filter refused")
+	add(g.sockets, "sockets of IPv4 and IPv6")
+	add(g.execs, "the execution of every file")
 	add(g.ambient != 0, capNames(g.ambient)+", for child processes too")
 	add(g.bounding&^g.ambient != 0, capNames(g.bounding&^g.ambient))
 	add(g.file && g.effective, "the capability for whoever may execute the file, which then starts only where it is granted")

@@ -69,7 +69,7 @@ func Judge(k law.Kernel, s *scenario.Start) Judgement {
 	}
 	j.Exec = Answer{Rules: j.Exec.Rules}
 	for _, l := range j.Listens {
-		j.Binds = append(j.Binds, j.bind(s, l.Port))
+		j.Binds = append(j.Binds, j.sandboxedBind(s, l, j.bind(s, l.Port)))
 	}
 	return j
 }
@@ -80,6 +80,10 @@ func (j *Judgement) run(k law.Kernel, s *scenario.Start) {
 	for i := range s.Program.Chain {
 		step := &s.Program.Chain[i]
 		if step.Switch != nil && !j.changeUser(step.Switch) {
+			return
+		}
+		if a, refused := sandboxedExec(s, i); refused {
+			j.Exec.Errno, j.Exec.Cause, j.Exec.Reason = a.Errno, a.Cause, a.Reason
 			return
 		}
 		file := step.File

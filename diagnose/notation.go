@@ -132,6 +132,8 @@ func (x *candidate) atPod(change string) string {
 func (x *candidate) directive(c Change) string {
 	var lines []string
 	switch c {
+	case AllowCalls, AllowFamilies, AllowExec:
+		lines = []string{x.sandboxDirective(c)}
 	case AddCapability:
 		lines = []string{"CapabilityBoundingSet=" + strings.Join(x.names("CAP_"), " ")}
 	case Ambient:

@@ -97,13 +97,18 @@ func (r SetIDRule) String() string {
 // Errno is the answer of a system call.
 type Errno uint8
 
-// The answers that these rules give.
+// The answers. These rules give those up to EINVAL; filters give the others, too.
 const (
-	OK     Errno = iota
-	EPERM        // operation not permitted
-	EACCES       // permission denied
-	EINVAL       // invalid argument
+	OK           Errno = iota
+	EPERM              // operation not permitted
+	EACCES             // permission denied
+	EINVAL             // invalid argument
+	EAFNOSUPPORT       // address family not supported
+	SIGSYS             // no answer: the call ends the process by this signal
+	OtherErrno         // any other
 )
 
-// String returns the name, such as "EPERM"; "" for OK.
-func (e Errno) String() string { return [...]string{"", "EPERM", "EACCES", "EINVAL"}[e] }
+// String returns the name, such as "EPERM"; "" for OK and for OtherErrno.
+func (e Errno) String() string {
+	return [...]string{"", "EPERM", "EACCES", "EINVAL", "EAFNOSUPPORT", "SIGSYS", ""}[e]
+}

@@ -53,6 +53,9 @@ type Behaviour struct {
 	KeepsPermitted bool
 	// AddedAmbient: what was added by name is ambient for a user other than root.
 	AddedAmbient bool
+	// ChangeKeeps: where secure bits or ambient capabilities are asked for, the change
+	// to a user other than root keeps the granted set permitted, until execve(2).
+	ChangeKeeps bool
 	// Inheritable: the granted set is inheritable.
 	Inheritable bool
 	// PortStart is ip_unprivileged_port_start in a private network namespace.
@@ -84,7 +87,7 @@ var behaviours = [...]Behaviour{
 	{Runtime: Containerd, Below: "2.0", Default: moby, KeepsPermitted: true, PortStart: law.DefaultPortStart, Source: "containerd 1.6 through CRI", Seen: "1.6.20"},
 	{Runtime: Containerd, From: "2.0", Default: moby, KeepsPermitted: true, PortStart: 0, Source: "containerd 2.0: enable_unprivileged_ports"},
 	{Runtime: CRIO, Default: crio, KeepsPermitted: true, PortStart: law.DefaultPortStart, Source: "cri-o#10050"},
-	{Runtime: Systemd, Default: capset.All, PortStart: law.DefaultPortStart, Source: "systemd.exec(5)", Seen: "252.38"},
+	{Runtime: Systemd, Default: capset.All, ChangeKeeps: true, PortStart: law.DefaultPortStart, Source: "systemd.exec(5)", Seen: "252.38"},
 	{Runtime: RunC, KeepsPermitted: true, PortStart: law.DefaultPortStart, Source: "OCI runtime specification, process.capabilities", Seen: "1.1.5"},
 	{Runtime: Shell, Default: capset.All, PortStart: law.DefaultPortStart, Source: "capabilities(7)"},
 }
@@ -160,7 +163,7 @@ func (s *Settings) sets() cred.Sets {
 		sets.Inheritable |= s.Granted
 	}
 	switch {
-	case s.UID == 0 || b.KeepsPermitted:
+	case s.UID == 0 || b.KeepsPermitted || b.ChangeKeeps && (s.Securebits != 0 || s.Ambient != 0):
 		sets.Permitted |= s.Granted
 	case b.AddedAmbient:
 		added := s.Added & s.Granted

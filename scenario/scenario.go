@@ -84,6 +84,15 @@ type Request struct {
 	NetSysctl string
 	// Init says that the runtime starts an init of its own first (--init).
 	Init bool
+	// UserOfHost says that User and Groups are looked up on a machine, as systemd does
+	// it: a number that no user has is refused, and a name that is not here may be one
+	// there.
+	UserOfHost bool
+	// AsRoot says that the program runs as root, and that User and Groups have to exist
+	// all the same.
+	AsRoot bool
+	// Root is the folder of the machine that is the program's root; "" for none.
+	Root string
 	// Path is the search path for the program, and WorkDir where relative names
 	// begin, where the source sets them.
 	Path, WorkDir string
@@ -132,6 +141,8 @@ const (
 	CausePolicyRefused Cause = "policy-refused"
 	// CauseNoUserNamespace says that the runtime cannot give the pod a user namespace.
 	CauseNoUserNamespace Cause = "no-user-namespace"
+	// CauseMasked says that the unit is masked, so that systemd does not start it.
+	CauseMasked Cause = "masked"
 	// CauseInvalidManifest says that the API server does not accept the object,
 	// since two of its fields exclude each other.
 	CauseInvalidManifest Cause = "invalid-manifest"
@@ -220,6 +231,8 @@ type Settings struct {
 	HostPortStart int
 	Tracer        law.Tracer
 	SharedFS      bool
+	// Sandbox is what is refused whatever the capabilities are.
+	Sandbox Sandbox
 }
 
 // Unset stands for a number that the source does not state.

@@ -38,15 +38,17 @@ const explainExamples = `  capwise explain -- docker run --cap-drop=ALL --user=6
   capwise explain --file-caps cap_net_raw=ep -- docker run --cap-drop=ALL web
   capwise explain --image docker-archive:web.tar -f pod.yaml --policy restricted
   capwise explain -f /etc/systemd/system/caddy.service
+  capwise explain -f ssh.service
+  capwise explain --root /mnt -f web@blue.service
   capwise explain --pid 4711 --format json`
 
 // explain is the flags of the command.
 type explain struct {
-	image, fileCaps, version, kernel, program, policy, format, user, container string
-	pid                                                                        int
-	files, profiles, listen, env                                               []string
-	trace, try, offline                                                        bool
-	cache                                                                      cacheFlag
+	image, fileCaps, version, kernel, program, policy, format, user, container, root string
+	pid                                                                              int
+	files, profiles, listen, env                                                     []string
+	trace, try, offline                                                              bool
+	cache                                                                            cacheFlag
 }
 
 func newExplain() *cobra.Command {
@@ -59,10 +61,11 @@ func newExplain() *cobra.Command {
 		RunE:    e.run,
 	}
 	f := cmd.Flags()
-	f.StringArrayVarP(&e.files, "file", "f", nil, "Kubernetes manifest, compose file (repeatable), unit or config.json; - is standard input")
+	f.StringArrayVarP(&e.files, "file", "f", nil, "Kubernetes manifest, compose file (repeatable), config.json, unit, or a unit's name such as ssh.service; - is standard input")
 	f.StringArrayVar(&e.profiles, "profile", nil, "profile of a compose file whose services count, too (repeatable)")
 	f.StringArrayVar(&e.env, "env", nil, "variable that compose files may have: NAME=VALUE, or NAME for that of your environment, of which they have nothing else (repeatable)")
 	f.IntVar(&e.pid, "pid", 0, "a running process")
+	f.StringVar(&e.root, "root", "", "folder with the tree of another machine, whose units, users and programs count instead of this machine's")
 	f.StringVar(&e.image, "image", "", "image that is executed, instead of the one that the source names: "+ref.Help()+", or - for an archive on standard input")
 	f.StringVar(&e.fileCaps, "file-caps", "", "capabilities of the program's file, such as cap_net_bind_service=p, or = for none")
 	f.StringVar(&e.user, "user", "", "user that the image's program runs as where the source does not say: a number or NAME[:GROUP]")
@@ -166,7 +169,7 @@ func (e *explain) kernelRules(cmd *cobra.Command) (law.Kernel, error) {
 
 // options reads the flags that say more than the source.
 func (e *explain) options() (sources.Options, error) {
-	o := sources.Options{Image: e.image, Only: e.container, Version: e.version, Profiles: e.profiles, Look: true, Offline: e.offline || os.Getenv(offlineVariable) != ""}
+	o := sources.Options{Image: e.image, Only: e.container, Version: e.version, Profiles: e.profiles, Root: e.root, Look: true, Offline: e.offline || os.Getenv(offlineVariable) != ""}
 	o.Given.Scripts, o.Given.User = shell.Scripts{}, e.user
 	if e.format != "text" && e.format != "json" {
 		return o, fmt.Errorf("--format %q: want text or json", e.format)

@@ -181,7 +181,7 @@ func sourceReaders() []doubled {
 		{"unit: lines", 20_000, func(_ testing.TB, _ string, n int) func() error {
 			text := "[Service]\nExecStart=/bin/x\n" + repeat(n, func(int) string { return "CapabilityBoundingSet=CAP_NET_RAW\n" })
 			return func() error {
-				_, err := unit.Parse(unit.Unit{File: unit.File{Name: "x.service", Text: text}, Version: "252"})
+				_, err := unit.Parse(unit.Unit{File: unit.File{Name: "x.service", Text: text}, System: unit.System{Version: "252"}})
 				return err
 			}
 		}},

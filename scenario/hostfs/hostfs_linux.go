@@ -23,6 +23,16 @@ var _ scenario.Files = Files{}
 // New returns the file system below root; "/" is that of the machine.
 func New(root string) Files { return Files{root} }
 
+// Below returns the file system below a folder of this one, whose symbolic links
+// mean files of this one on the way there.
+func (f Files) Below(folder string) Files {
+	_, outside, err := f.real(folder)
+	if err != nil {
+		outside = filepath.Join(f.root, folder) // in which nothing will be found
+	}
+	return Files{outside}
+}
+
 // String implements [scenario.Files].
 func (f Files) String() string {
 	if f.root == "/" {

@@ -17,6 +17,9 @@ type Files struct{}
 // capabilities.
 func New(string) Files { return Files{} }
 
+// Below returns the same.
+func (f Files) Below(string) Files { return f }
+
 // String implements [scenario.Files].
 func (Files) String() string { return "this machine" }
 

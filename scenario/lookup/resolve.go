@@ -83,6 +83,10 @@ func (r *resolver) refuse(cause scenario.Cause, format string, args ...any) {
 // user completes the ids of the settings.
 func (r *resolver) user() {
 	s := r.start
+	if s.Request.UserOfHost {
+		r.hostUser()
+		return
+	}
 	user, group, hasGroup := strings.Cut(s.Request.User, ":")
 	imageUser, imageGroup, imageHasGroup := strings.Cut(r.image.User, ":")
 	if user == "" {

@@ -1,7 +1,6 @@
 package lookup
 
 import (
-	"strconv"
 	"strings"
 
 	"github.com/capwise/capwise/capset"
@@ -222,13 +221,4 @@ func startStopDaemon(w *walk, args []string) ([]string, *scenario.Switch, bool) 
 	}
 	change, ok := w.switchTo(name)
 	return next, change, ok
-}
-
-// has reports whether the user is in /etc/passwd, by name or number.
-func (a accounts) has(name string) bool {
-	if line(a.passwd, 0, name) != nil {
-		return true
-	}
-	_, err := strconv.ParseUint(name, 10, 32)
-	return err == nil && line(a.passwd, 2, name) != nil
 }

@@ -12,11 +12,13 @@ type command struct {
 	full bool
 	// asRoot is the prefix !: User= and Group= don't count for it.
 	asRoot bool
-	at     assignment
+	// literal is the prefix :, with which variables are left as they stand.
+	literal bool
+	at      assignment
 }
 
 // commands reads ExecStart=.
-func (s *settings) commands() ([]command, error) {
+func (s *reader) commands() ([]command, error) {
 	var out []command
 	for _, a := range s.list("Service.ExecStart") {
 		words, err := splitWords(a.value)
@@ -24,7 +26,7 @@ func (s *settings) commands() ([]command, error) {
 			return nil, fmt.Errorf("%s: ExecStart=%s: %w", a, a.value, err)
 		}
 		for _, words := range splitCommands(a.value, words) {
-			c, err := readCommand(words)
+			c, err := readCommand(s.name.all(words))
 			if err != nil {
 				return nil, fmt.Errorf("%s: ExecStart=%s: %w", a, a.value, err)
 			}
@@ -64,6 +66,7 @@ func readCommand(words []string) (command, error) {
 	c.full = strings.Contains(prefixes, "+")
 	// Twice, it is for kernels without ambient capabilities.
 	c.asRoot = strings.Count(prefixes, "!") == 1
+	c.literal = strings.Contains(prefixes, ":")
 	args := words[1:]
 	if strings.Contains(prefixes, "@") && len(args) > 0 {
 		args = args[1:] // what the program is to find as its own name

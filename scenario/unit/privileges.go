@@ -17,16 +17,16 @@ const dynamicUID = 61184
 // privileges fills the settings of a start for one command.
 func (u *reader) privileges(start *scenario.Start, c command) {
 	s := &start.Settings
-	s.Runtime = scenario.Runtime{Name: scenario.Systemd, Version: u.version}
+	s.Runtime = scenario.Runtime{Name: scenario.Systemd, Version: u.system.Version}
 	s.PortStart = scenario.Unset
 	u.network(start)
+	dynamic := u.enabled("Service.DynamicUser")
+	u.identity(start, c, dynamic)
 	if c.full {
 		s.Granted = capset.All
 		start.Note("ExecStart=+ keeps every privilege: User=, capabilities and sandboxing do not count for it")
 		return
 	}
-	dynamic := u.enabled("Service.DynamicUser")
-	u.identity(start, c, dynamic)
 	s.Granted = u.merge("Service.CapabilityBoundingSet", capset.All)
 	for _, p := range protections {
 		if p.drops != 0 && u.isSet("Service."+p.key) {
@@ -58,31 +58,37 @@ func (u *reader) restrict(start *scenario.Start) {
 	s.UID, s.GID = u.caller, u.caller
 }
 
-// identity is as whom the command runs.
+// identity is as whom the command runs. With the prefixes + and ! that is root, but
+// systemd looks User= and Group= up all the same.
 func (u *reader) identity(start *scenario.Start, c command, dynamic bool) {
 	user, group := u.value("Service.User"), u.value("Service.Group")
 	r, s := &start.Request, &start.Settings
-	switch {
-	case c.asRoot:
+	r.AsRoot = c.full || c.asRoot
+	if c.asRoot {
 		start.Note("ExecStart=! runs the program as root, so that it can change to User= itself")
-		user, group = "", ""
-	case dynamic && (user == "" || !isRoot(user)):
-		start.Note(fmt.Sprintf("DynamicUser=yes picks a number from %d on; assuming that one", dynamicUID))
-		s.UID, s.GID = dynamicUID, dynamicUID
-		user = ""
+	}
+	if dynamic && (user == "" || !isRoot(user)) {
+		if !r.AsRoot {
+			start.Note(fmt.Sprintf("DynamicUser=yes picks a number from %d on; assuming that one", dynamicUID))
+			s.UID, s.GID = dynamicUID, dynamicUID
+		}
+		user, group = "", "" // systemd makes them where they are not there
 	}
 	r.User = user
 	if group != "" {
 		r.User += ":" + group
 	}
+	for _, a := range u.list("Service.SupplementaryGroups") {
+		r.Groups = append(r.Groups, strings.Fields(a.value)...)
+	}
+	if r.AsRoot {
+		return
+	}
 	if n, err := strconv.ParseUint(user, 10, 32); err == nil {
 		s.UID, s.GID = uint32(n), uint32(n)
 	}
-	if n, err := strconv.ParseUint(group, 10, 32); err == nil {
+	if n, err := strconv.ParseUint(u.value("Service.Group"), 10, 32); err == nil {
 		s.GID = uint32(n)
-	}
-	for _, a := range u.list("Service.SupplementaryGroups") {
-		r.Groups = append(r.Groups, strings.Fields(a.value)...)
 	}
 }
 
@@ -93,7 +99,7 @@ func isRoot(user string) bool { return user == "" || user == "root" || user == "
 func (u *reader) filtersImply(start *scenario.Start, c command) bool {
 	var because []string
 	for _, p := range protections {
-		if p.filters && u.isSet("Service."+p.key) {
+		if p.filters && u.isSet("Service."+p.key) && !u.emptied(p.key) {
 			because = append(because, p.key+"=")
 		}
 	}
@@ -102,7 +108,7 @@ func (u *reader) filtersImply(start *scenario.Start, c command) bool {
 		return false
 	}
 	list := strings.Join(because, ", ")
-	version := u.version
+	version := u.system.Version
 	if version == "" {
 		version = scenario.Systemd.AssumedVersion()
 	}
@@ -187,7 +193,4 @@ func (u *reader) network(start *scenario.Start) {
 	// systemd 252 makes it before the user namespace of PrivateUsers=, which
 	// therefore does not own it.
 	s.NetworkOutside = s.Network != scenario.NetworkHost
-	if u.isSet("Service.SocketBindDeny") {
-		start.Note("SocketBindDeny= is not judged: it may refuse a bind that the capability allows")
-	}
 }

@@ -27,6 +27,8 @@ type Caller struct {
 	WorkDir string
 	// Version is systemd's, "" if not known.
 	Version string
+	// SocketFilters is that of [System].
+	SocketFilters Answer
 }
 
 // Run reads a command line of systemd-run, its name included.
@@ -42,7 +44,7 @@ func (c Caller) Run(args []string) (scenario.Start, error) {
 		return scenario.Start{}, fmt.Errorf("systemd-run: %w", err)
 	}
 	r := newReader()
-	r.version, r.transient, r.caller = c.Version, true, c.UID
+	r.system, r.transient, r.caller = System{Version: c.Version, SocketFilters: c.SocketFilters}, true, c.UID
 	if err := r.properties(line.Options); err != nil {
 		return scenario.Start{}, fmt.Errorf("systemd-run: %w", err)
 	}

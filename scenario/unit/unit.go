@@ -1,33 +1,37 @@
 package unit
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
-	"github.com/capwise/capwise/internal/limit"
-	"github.com/capwise/capwise/internal/plainfile"
 	"github.com/capwise/capwise/scenario"
 )
 
 // Unit is the files that make up a service.
 type Unit struct {
+	// Name is what systemd calls it: web.service, t@blue.service. "" stands for a
+	// text without a name.
+	Name    string
 	File    File
 	DropIns []File
 	// Sockets is the .socket units that belong to it, with their drop-ins.
 	Sockets []File
-	// Version is systemd's, such as "252.38"; "" if not known.
-	Version string
+	// Variables is the files of EnvironmentFile= that were found.
+	Variables []File
+	// Masked says that the file is empty or leads to /dev/null.
+	Masked bool
+	// Notes is what the reader should know about how the files were found.
+	Notes []string
+	// System is the machine that it is for.
+	System System
 }
 
 // reader is a unit on its way in.
 type reader struct {
 	settings
-	version string
+	system System
+	name   specifiers
 	// transient says that the settings come from systemd-run, which sends each
 	// set of capabilities whole.
 	transient bool
@@ -35,6 +39,7 @@ type reader struct {
 	// which one.
 	userManager bool
 	caller      uint32
+	variables   []File
 }
 
 func newReader() *reader {
@@ -44,12 +49,12 @@ func newReader() *reader {
 // Parse reads a service: a start for each ExecStart= of it. An error names the
 // file and the line.
 func Parse(u Unit) ([]scenario.Start, error) {
-	r := newReader()
-	r.version = u.Version
-	for _, f := range append([]File{u.File}, u.DropIns...) {
-		if err := r.read(f); err != nil {
-			return nil, err
-		}
+	if u.Masked {
+		return []scenario.Start{masked(&u)}, nil
+	}
+	r, err := readerOf(&u)
+	if err != nil {
+		return nil, err
 	}
 	commands, err := r.commands()
 	if err != nil {
@@ -64,7 +69,7 @@ func Parse(u Unit) ([]scenario.Start, error) {
 	}
 	var starts []scenario.Start
 	for i, c := range commands {
-		start := scenario.Start{Name: filepath.Base(u.File.Name), Syntax: scenario.Unit}
+		start := scenario.Start{Name: name(&u), Syntax: scenario.Unit, Notes: slices.Clone(u.Notes)}
 		if len(commands) > 1 {
 			start.Name = fmt.Sprintf("%s (ExecStart= %d)", start.Name, i+1)
 		}
@@ -76,169 +81,73 @@ func Parse(u Unit) ([]scenario.Start, error) {
 	return starts, nil
 }
 
-// fill completes a start for a command.
-func (u *reader) fill(start *scenario.Start, c command) {
-	u.privileges(start, c)
-	start.Request.Entrypoint, start.Request.Args = c.args[:1:1], c.args[1:]
-	for _, a := range u.list("Service.Environment") {
-		words, _ := splitWords(a.value) // what is broken sets nothing
-		for _, word := range words {
-			if value, ok := strings.CutPrefix(word, "PATH="); ok {
-				start.Request.Path = value
-			}
+// name is what a unit is called in answers.
+func name(u *Unit) string {
+	if u.Name != "" {
+		return u.Name
+	}
+	return filepath.Base(u.File.Name)
+}
+
+// readerOf reads the files of a unit.
+func readerOf(u *Unit) (*reader, error) {
+	r := newReader()
+	r.system, r.variables = u.System, u.Variables
+	r.name = specifiers{unit: u.Name, tree: newTree(u.System.Root)}
+	for _, f := range append([]File{u.File}, u.DropIns...) {
+		if err := r.read(f); err != nil {
+			return nil, err
 		}
 	}
+	r.expand()
+	return r, nil
+}
+
+// masked is the start of a unit that systemd does not start.
+func masked(u *Unit) scenario.Start {
+	s := scenario.Start{Name: name(u), Syntax: scenario.Unit, Where: scenario.Where{File: u.File.Name}, Notes: slices.Clone(u.Notes)}
+	s.Settings.Runtime = scenario.Runtime{Name: scenario.Systemd, Version: u.System.Version}
+	s.Settings.PortStart = scenario.Unset
+	s.Refused = &scenario.Refusal{
+		Cause:  scenario.CauseMasked,
+		Reason: fmt.Sprintf("%s is empty or leads to /dev/null: the unit is masked, so systemd does not start it", u.File.Name),
+	}
+	return s
+}
+
+// fill completes a start for a command.
+func (u *reader) fill(start *scenario.Start, c command) {
+	environment := u.environment()
+	if !c.literal {
+		c.args = environment.replace(c.args)
+	}
+	u.privileges(start, c)
+	start.Request.Entrypoint, start.Request.Args = c.args[:1:1], c.args[1:]
+	start.Request.Path = environment.values["PATH"]
 	if path := u.value("Service.ExecSearchPath"); path != "" {
 		start.Request.Path = path
 	}
-	for _, key := range []string{"RootDirectory", "RootImage"} {
-		if root := u.value("Service." + key); root != "" && root != "/" {
-			start.Note(fmt.Sprintf("%s=%s: the program is looked up in the file system of the host all the same", key, root))
-		}
-	}
+	start.Request.UserOfHost = start.Syntax == scenario.Unit || start.Syntax == scenario.SystemdRun
+	u.root(start)
+	u.withoutInstance(start)
+	u.sandbox(start, c)
 	for _, key := range []string{"AppArmorProfile", "SELinuxContext", "SmackProcessLabel"} {
 		if u.value("Service."+key) != "" {
 			start.Note(key + "= is not judged: it may refuse what the kernel's own rules allow")
 		}
 	}
-	if strings.Contains(strings.Join(c.args, " "), "%") {
-		start.Note("specifiers such as %i are left as they stand")
-	}
 	start.Notes = append(start.Notes, u.notes...)
 }
 
-// folders is where systemd looks for units, the first first.
-var folders = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
-
-// Load reads a service by its path, or by its name from the folders of systemd,
-// with drop-ins and sockets. The version is systemd's, "" if not known.
-func Load(path, version string) ([]scenario.Start, error) {
-	search := folders
-	if strings.Contains(path, "/") {
-		search = []string{filepath.Dir(path)}
-	} else if filepath.Ext(path) == "" {
-		path += ".service"
+// root says where the program is looked up.
+func (u *reader) root(start *scenario.Start) {
+	if root := u.value("Service.RootDirectory"); root != "" && root != "/" {
+		start.Request.Root = root
 	}
-	u, err := load(filepath.Base(path), search)
-	if err != nil {
-		return nil, err
+	if image := u.value("Service.RootImage"); image != "" {
+		start.Note(fmt.Sprintf("RootImage=%s: what the image holds is not read", image))
+		unknownFile(start, scenario.FactFile, "the program's file in RootImage="+image)
 	}
-	u.Version = version
-	return Parse(u)
-}
-
-// load finds the files of a service in folders.
-func load(name string, search []string) (Unit, error) {
-	var u Unit
-	var err error
-	if u.File, err = find(name, search); err != nil {
-		return u, err
-	}
-	if u.DropIns, err = dropIns(name, search); err != nil {
-		return u, err
-	}
-	r := newReader()
-	for _, f := range append([]File{u.File}, u.DropIns...) {
-		if err := r.read(f); err != nil {
-			return u, err
-		}
-	}
-	sockets := []string{strings.TrimSuffix(name, ".service") + ".socket"}
-	for _, a := range r.list("Service.Sockets") {
-		sockets = append(sockets, strings.Fields(a.value)...)
-	}
-	for _, socket := range sockets {
-		f, err := find(socket, search)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return u, err
-		}
-		more, err := dropIns(socket, search)
-		if err != nil {
-			return u, err
-		}
-		for _, d := range more {
-			f.Text += "\n" + d.Text
-		}
-		u.Sockets = append(u.Sockets, f)
-	}
-	return u, nil
-}
-
-// find opens the first file of that name, or else that of its template.
-func find(name string, search []string) (File, error) {
-	for _, n := range []string{name, template(name)} {
-		for _, folder := range search {
-			file := filepath.Join(folder, n)
-			text, err := readFile(file)
-			if err == nil {
-				return File{Name: file, Text: string(text)}, nil
-			}
-			if !errors.Is(err, fs.ErrNotExist) {
-				return File{}, err
-			}
-		}
-	}
-	return File{}, fmt.Errorf("unit %s in %s: %w", name, strings.Join(search, ", "), fs.ErrNotExist)
-}
-
-// readFile reads a unit or a drop-in. One that is masked leads to /dev/null.
-func readFile(name string) ([]byte, error) {
-	if resolved, err := filepath.EvalSymlinks(name); err == nil && resolved == os.DevNull {
-		return nil, nil
-	}
-	return plainfile.Read(name, limit.Unit)
-}
-
-// template returns the name of the unit that an instance comes from.
-func template(name string) string {
-	prefix, rest, ok := strings.Cut(name, "@")
-	if !ok {
-		return name
-	}
-	return prefix + "@" + filepath.Ext(rest)
-}
-
-// dropIns reads what is in the folders NAME.d, ordered by name across all of
-// them. The first folder wins where two hold the same name.
-func dropIns(name string, search []string) ([]File, error) {
-	byName := map[string]string{}
-	for _, n := range []string{name, template(name), strings.TrimPrefix(filepath.Ext(name), ".")} {
-		for _, folder := range search {
-			for _, file := range drops(filepath.Join(folder, n+".d")) {
-				if base := filepath.Base(file); byName[base] == "" {
-					byName[base] = file
-				}
-			}
-		}
-	}
-	var files []File
-	for _, path := range byName {
-		text, err := readFile(path)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, File{Name: path, Text: string(text)})
-	}
-	slices.SortFunc(files, func(a, b File) int { return strings.Compare(filepath.Base(a.Name), filepath.Base(b.Name)) })
-	return files, nil
-}
-
-// drops lists the drop-ins in a folder; none where there is no such folder.
-func drops(folder string) []string {
-	entries, err := os.ReadDir(folder)
-	if err != nil {
-		return nil
-	}
-	var found []string
-	for _, e := range entries {
-		if filepath.Ext(e.Name()) == ".conf" {
-			found = append(found, filepath.Join(folder, e.Name()))
-		}
-	}
-	return found
 }
 
 // socketNotes says which addresses systemd opens itself.

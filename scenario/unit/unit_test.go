@@ -22,7 +22,7 @@ const bind = capset.Set(1 << capset.NetBindService)
 func service(t *testing.T, version string, lines ...string) scenario.Start {
 	t.Helper()
 	text := "[Service]\nExecStart=/usr/bin/web\n" + strings.Join(lines, "\n")
-	starts, err := Parse(Unit{File: File{"web.service", text}, Version: version})
+	starts, err := Parse(Unit{File: File{"web.service", text}, System: System{Version: version}})
 	if err != nil || len(starts) != 1 {
 		t.Fatalf("%q: %d starts, %v", lines, len(starts), err)
 	}
@@ -30,7 +30,7 @@ func service(t *testing.T, version string, lines ...string) scenario.Start {
 }
 
 func TestLoad(t *testing.T) {
-	starts, err := Load("testdata/system/web.service", "252")
+	starts, err := System{Version: "252"}.Load("testdata/system/web.service")
 	if err != nil || len(starts) != 1 {
 		t.Fatalf("%d starts, %v", len(starts), err)
 	}
@@ -42,7 +42,7 @@ func TestLoad(t *testing.T) {
 			Runtime: scenario.Runtime{Name: scenario.Systemd, Version: "252"}, Granted: bind,
 			NoNewPrivs: true, Nosuid: true, Network: scenario.NetworkHost, PortStart: scenario.Unset,
 		},
-		Request: scenario.Request{Entrypoint: []string{"/usr/sbin/web2"}, Args: []string{}, User: "www-data"},
+		Request: scenario.Request{Entrypoint: []string{"/usr/sbin/web2"}, Args: []string{}, User: "www-data", UserOfHost: true},
 		Notes: []string{
 			socketNote("ListenStream", "80", "web.socket"), socketNote("ListenStream", "[::]:443", "web.socket"),
 			socketNote("ListenDatagram", "53", "web.socket"),
@@ -51,21 +51,21 @@ func TestLoad(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v, want\n%+v", got, want)
 	}
-	if _, err := Load("testdata/system/none.service", ""); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := (System{}).Load("testdata/system/none.service"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no such unit: %v", err)
 	}
-	if _, err := Load("testdata/system/web.socket", ""); err == nil || !strings.Contains(err.Error(), "no ExecStart=") {
+	if _, err := (System{}).Load("testdata/system/web.socket"); err == nil || !strings.Contains(err.Error(), "no ExecStart=") {
 		t.Errorf("a socket: %v", err)
 	}
 }
 
 func TestCommands(t *testing.T) {
-	starts, err := Load("testdata/system/job@blue.service", "252")
+	starts, err := System{Version: "252"}.Load("testdata/system/job@blue.service")
 	if err != nil || len(starts) != 3 {
 		t.Fatalf("%d starts, %v", len(starts), err)
 	}
 	first, second, third := starts[0], starts[1], starts[2]
-	if first.Name != "job@.service (ExecStart= 1)" || first.Settings.UID != dynamicUID || !first.Settings.NoNewPrivsImplied || !first.Settings.Nosuid {
+	if first.Name != "job@blue.service (ExecStart= 1)" || first.Settings.UID != dynamicUID || !first.Settings.NoNewPrivsImplied || !first.Settings.Nosuid {
 		t.Errorf("first: %+v", first)
 	}
 	if s := second.Settings; s.UID != 0 || s.NoNewPrivs || s.Nosuid || s.Granted != capset.All || second.Where.Line != 5 {
@@ -196,8 +196,8 @@ func TestSettings(t *testing.T) {
 		"PrivateDevices=yes": func(s scenario.Start) bool {
 			return s.Settings.Granted == capset.All&^capset.Of(capset.Mknod, capset.SysRawio)
 		},
-		"RootDirectory=/srv/root": func(s scenario.Start) bool { return strings.Contains(fmt.Sprint(s.Notes), "RootDirectory=/srv/root") },
-		"SocketBindDeny=any":      func(s scenario.Start) bool { return strings.Contains(fmt.Sprint(s.Notes), "SocketBindDeny=") },
+		"RootDirectory=/srv/root": func(s scenario.Start) bool { return s.Request.Root == "/srv/root" },
+		"SocketBindDeny=any":      func(s scenario.Start) bool { return len(s.Unknowns) == 1 && s.Unknowns[0].Fact == scenario.FactHost },
 		"nonsense": func(s scenario.Start) bool {
 			return strings.Contains(fmt.Sprint(s.Notes), "web.service:3: a line without =")
 		},

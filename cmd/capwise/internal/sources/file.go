@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/compose"
 	"github.com/capwise/capwise/cmd/capwise/internal/kubernetes"
@@ -18,7 +17,6 @@ import (
 	"github.com/capwise/capwise/scenario/hostfs"
 	"github.com/capwise/capwise/scenario/lookup"
 	"github.com/capwise/capwise/scenario/oci"
-	"github.com/capwise/capwise/scenario/unit"
 )
 
 // Found is a start, and the container of a pod that it is, if it is one.
@@ -34,6 +32,9 @@ const stdinName = "standard input"
 // merged, as Compose does it; of another kind there is one.
 func (o Options) Files(names []string, stdin io.Reader) ([]Found, error) {
 	data, err := read(names[0], stdin)
+	if len(names) == 1 && o.namesUnit(names[0], data, err) {
+		return o.namedUnit(names[0])
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -124,27 +125,6 @@ func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
 		out = append(out, Found{&c.Start, c})
 	}
 	return o.resolveAll(out)
-}
-
-// unit reads a service, with its drop-ins unless it came on standard input.
-func (o Options) unit(data []byte, path string) ([]Found, error) {
-	version, err := o.systemdVersion()
-	if err != nil {
-		return nil, err
-	}
-	var starts []scenario.Start
-	if path == "-" {
-		starts, err = unit.Parse(unit.Unit{File: unit.File{Name: stdinName, Text: string(data)}, Version: version})
-	} else {
-		if !strings.Contains(path, "/") {
-			path = "./" + path // a file, not the name of a unit
-		}
-		starts, err = unit.Load(path, version)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return o.found(starts)
 }
 
 // bundle reads a config.json. Its root file system is found from the file's own

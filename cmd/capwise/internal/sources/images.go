@@ -14,7 +14,6 @@ import (
 	"github.com/capwise/capwise/image/rootfs"
 	"github.com/capwise/capwise/internal/limit"
 	"github.com/capwise/capwise/scenario"
-	"github.com/capwise/capwise/scenario/hostfs"
 	"github.com/capwise/capwise/scenario/lookup"
 )
 
@@ -77,7 +76,7 @@ func (i *images) resolve(f Found) ([]Found, error) {
 	if name == "" {
 		var files scenario.Files
 		if f.Request.Image == "" {
-			files = hostfs.New("/")
+			files = i.options.host(f.Start)
 		}
 		lookup.Resolve(f.Start, files, scenario.ImageConfig{}, i.options.givenFor(f.Start))
 		return []Found{f}, nil

@@ -5,7 +5,6 @@ package sources
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path"
 	"strconv"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	"github.com/capwise/capwise/scenario/engine"
 	"github.com/capwise/capwise/scenario/lookup"
 	"github.com/capwise/capwise/scenario/process"
-	"github.com/capwise/capwise/scenario/unit"
 )
 
 // Options is what the user says besides the source.
@@ -34,6 +32,9 @@ type Options struct {
 	Policy *policy.Policy
 	// Profiles is those of compose files whose services count, too.
 	Profiles []string
+	// Root is the folder that the tree of another machine lies in, whose units, users
+	// and programs count; "" for this machine.
+	Root string
 	// Env is the variables of the caller that compose files may have, NAME=VALUE.
 	Env []string
 	// Look says that an image may be looked for where the source names one: with the
@@ -90,16 +91,6 @@ func hostPortStart() int {
 	return n
 }
 
-// systemdRun reads a command line of systemd-run.
-func (o Options) systemdRun(args []string) (scenario.Start, error) {
-	version, err := o.systemdVersion()
-	if err != nil {
-		return scenario.Start{}, err
-	}
-	dir, _ := os.Getwd() // where it is gone, a relative path is an error
-	return unit.Caller{UID: uint32(os.Geteuid()), WorkDir: dir, Version: version}.Run(args)
-}
-
 // Process reads a process that runs. Its program is known.
 func (o Options) Process(pid int) (Found, error) {
 	s, err := process.Of(pid)
@@ -132,22 +123,6 @@ func (o Options) runtime(by scenario.RuntimeName, open bool) (scenario.Runtime, 
 	default:
 		return r, nil
 	}
-}
-
-// systemdVersion is that which the user says, or this machine's, such as
-// "252.38-1~deb12u1"; "" where there is none.
-func (o Options) systemdVersion() (string, error) {
-	r, err := o.runtime(scenario.Systemd, false)
-	if err != nil || r.Version != "" {
-		return r.Version, err
-	}
-	out, err := exec.Command("systemctl", "--version").Output()
-	if err != nil {
-		return "", nil //nolint:nilerr // a machine without systemd: the package assumes a version
-	}
-	_, rest, _ := strings.Cut(string(out), "(")
-	version, _, _ := strings.Cut(rest, ")")
-	return version, nil
 }
 
 func known(name scenario.RuntimeName) bool {

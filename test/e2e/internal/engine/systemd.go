@@ -102,6 +102,14 @@ func (s *Systemd) reach(unshare int) error {
 	return err
 }
 
+// Root is the root folder of systemd's mounts, as this process sees it.
+func (s *Systemd) Root() string { return fmt.Sprintf("/proc/%d/root", s.pid) }
+
+// Systemctl runs systemctl in there, and returns what it prints on standard output.
+func (s *Systemd) Systemctl(args ...string) (string, error) {
+	return run(s.with(append([]string{"systemctl"}, args...)...)...)
+}
+
 // Load implements Engine: units execute the file where it is.
 func (s *Systemd) Load(*program.Program) error { return nil }
 
