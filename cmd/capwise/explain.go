@@ -28,9 +28,14 @@ import (
 const explainLong = `Predict for each program of a source whether it starts and may bind its ports,
 say why not, and which smallest changes make it work.
 
-A source is a command line behind -- (docker run, podman run, systemd-run, or
-any program of this machine), a file (-f: Kubernetes manifest, compose file,
-systemd unit, OCI config.json; its kind is detected), or a process (--pid).
+A source is a command line (docker, podman, nerdctl, docker compose, kubectl run,
+systemd-run, or any program of this machine), a file or folder (-f: Kubernetes
+manifest, compose file, systemd unit, quadlet and others; the kind is detected),
+or a process (--pid).
+
+The answer is OK, FAIL, or DEPENDS: where it turns on what nobody knows, explain
+judges each case, and names the flag that settles it. It exits with 0, 2 or 3,
+and with 1 if it could not answer.
 
 Nothing is started, unless --try asks for it.`
 
@@ -46,7 +51,7 @@ const explainExamples = `  capwise explain -- docker run --cap-drop=ALL --user=6
 type explain struct {
 	image, fileCaps, version, kernel, program, policy, format, user, container, root string
 	pid                                                                              int
-	files, profiles, listen, env                                                     []string
+	files, profiles, listen, env, envFiles                                           []string
 	trace, try, offline                                                              bool
 	cache                                                                            cacheFlag
 }
@@ -61,9 +66,11 @@ func newExplain() *cobra.Command {
 		RunE:    e.run,
 	}
 	f := cmd.Flags()
-	f.StringArrayVarP(&e.files, "file", "f", nil, "Kubernetes manifest, compose file (repeatable), config.json, unit, or a unit's name such as ssh.service; - is standard input")
+	f.SetInterspersed(false) // what follows a command's name is the command's
+	f.StringArrayVarP(&e.files, "file", "f", nil, "file or folder (repeatable): Kubernetes manifest, compose file, unit, quadlet, config.json, devcontainer.json, or what docker inspect prints; or the name of a unit; - is standard input")
 	f.StringArrayVar(&e.profiles, "profile", nil, "profile of a compose file whose services count, too (repeatable)")
 	f.StringArrayVar(&e.env, "env", nil, "variable that compose files may have: NAME=VALUE, or NAME for that of your environment, of which they have nothing else (repeatable)")
+	f.StringArrayVar(&e.envFiles, "env-file", nil, "file of variables for compose files, in the place of the project's .env (repeatable)")
 	f.IntVar(&e.pid, "pid", 0, "a running process")
 	f.StringVar(&e.root, "root", "", "folder with the tree of another machine, whose units, users and programs count instead of this machine's")
 	f.StringVar(&e.image, "image", "", "image that is executed, instead of the one that the source names: "+ref.Help()+", or - for an archive on standard input")
@@ -169,7 +176,7 @@ func (e *explain) kernelRules(cmd *cobra.Command) (law.Kernel, error) {
 
 // options reads the flags that say more than the source.
 func (e *explain) options() (sources.Options, error) {
-	o := sources.Options{Image: e.image, Only: e.container, Version: e.version, Profiles: e.profiles, Root: e.root, Look: true, Offline: e.offline || os.Getenv(offlineVariable) != ""}
+	o := sources.Options{Image: e.image, Only: e.container, Version: e.version, Profiles: e.profiles, EnvFiles: e.envFiles, Root: e.root, Look: true, Offline: e.offline || os.Getenv(offlineVariable) != ""}
 	o.Given.Scripts, o.Given.User = shell.Scripts{}, e.user
 	if e.format != "text" && e.format != "json" {
 		return o, fmt.Errorf("--format %q: want text or json", e.format)

@@ -29,6 +29,9 @@ type Options struct {
 	// caller's environment is not looked at: files of others would put what is in
 	// it into the answer.
 	Env []string
+	// EnvFiles is files of variables, which the caller names: those then count in the
+	// place of the file .env beside the first.
+	EnvFiles []string
 	// Runtime is what runs the services: docker, or podman, in a version that may be "".
 	Runtime scenario.Runtime
 }
@@ -38,7 +41,7 @@ type Options struct {
 // beside the first.
 func (o Options) Load(files []string) ([]scenario.Start, error) {
 	names := strings.Join(files, ", ")
-	env, err := look(files, types.NewMapping(o.Env))
+	env, err := look(files, types.NewMapping(o.Env), o.EnvFiles)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +62,7 @@ func (o Options) Load(files []string) ([]scenario.Start, error) {
 	}
 	note := variables.note()
 	var starts []scenario.Start
-	for _, name := range project.ServiceNames() {
+	for i, name := range project.ServiceNames() {
 		service := project.Services[name]
 		s, err := o.read(&service)
 		if err != nil {
@@ -67,7 +70,7 @@ func (o Options) Load(files []string) ([]scenario.Start, error) {
 		}
 		s.Where = lines[name]
 		s.Where.Path = "services." + name
-		if note != "" {
+		if note != "" && i == 0 { // it is about the file
 			s.Note(note)
 		}
 		starts = append(starts, s)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -30,10 +31,17 @@ type guard struct {
 
 // look looks at all files that compose files name. It returns the variables, with
 // those of the project's .env.
-func look(files []string, env types.Mapping) (types.Mapping, error) {
+func look(files []string, env types.Mapping, envFiles []string) (types.Mapping, error) {
 	g := guard{project: filepath.Dir(files[0]), env: env}
-	if err := g.dotEnv(env); err != nil {
-		return nil, err
+	for _, path := range slices.Backward(envFiles) { // the last one counts
+		if err := merge(env, path); err != nil {
+			return nil, err
+		}
+	}
+	if len(envFiles) == 0 {
+		if err := g.dotEnv(env); err != nil {
+			return nil, err
+		}
 	}
 	for _, file := range files {
 		if err := g.file(file, true); err != nil {
@@ -180,6 +188,11 @@ func (g *guard) dotEnv(env types.Mapping) error {
 	if err != nil {
 		return err
 	}
+	return merge(env, path)
+}
+
+// merge adds what a file of variables has, and is not there.
+func merge(env types.Mapping, path string) error {
 	data, err := plainfile.Read(path, limit.Compose)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package sources
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -28,38 +27,128 @@ type Found struct {
 // stdinName is what standard input is called in answers and errors.
 const stdinName = "standard input"
 
-// Files reads files whose kind it finds out; "-" is stdin. Compose files are
-// merged, as Compose does it; of another kind there is one.
+// Files reads files and folders, whose kinds it finds out; "-" is stdin. Compose files
+// are merged, as Compose does it; others stand for themselves.
 func (o Options) Files(names []string, stdin io.Reader) ([]Found, error) {
-	data, err := read(names[0], stdin)
-	if len(names) == 1 && o.namesUnit(names[0], data, err) {
-		return o.namedUnit(names[0])
-	}
+	names, err := inFolders(names)
 	if err != nil {
 		return nil, err
 	}
-	k := kindOf(data)
-	if len(names) > 1 && k != kindCompose {
-		return nil, fmt.Errorf("%s: only compose files are merged: want one file", names[0])
+	first, err := o.file(names, stdin)
+	if err != nil {
+		return nil, err
 	}
+	if first.all || len(names) == 1 {
+		return first.found, nil
+	}
+	found := first.found
+	for _, name := range names[1:] {
+		next, err := o.file([]string{name}, stdin)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, next.found...)
+	}
+	return found, nil
+}
+
+// inFolders puts the files of a folder in its place, by name. A folder may stand for
+// something else than its files.
+func inFolders(names []string) ([]string, error) {
+	var out []string
+	for _, name := range names {
+		info, err := os.Stat(name)
+		if name == "-" || err != nil || !info.IsDir() {
+			out = append(out, name)
+			continue
+		}
+		entries, err := os.ReadDir(name)
+		if err != nil {
+			return nil, err
+		}
+		var inside []string
+		for _, e := range entries {
+			path := filepath.Join(name, e.Name())
+			switch e.Name() {
+			case "Chart.yaml":
+				return nil, fmt.Errorf("%s: a Helm chart, of which helm makes the manifests%s: helm template NAME %s | capwise explain -f -: %w", name, inPath("helm"), name, ErrNotUnderstood)
+			case "kustomization.yaml", "kustomization.yml", "Kustomization":
+				return nil, notYet(kindKustomize, path)
+			}
+			switch filepath.Ext(e.Name()) {
+			case ".yaml", ".yml", ".json", ".service", ".container", ".kube":
+				if e.Type().IsRegular() {
+					inside = append(inside, path)
+				}
+			}
+		}
+		if len(inside) == 0 {
+			return nil, fmt.Errorf("%s: a folder without manifests, compose files, units or quadlets: %w", name, ErrNotUnderstood)
+		}
+		out = append(out, inside...)
+	}
+	return out, limit.Includes.Within("-f", int64(len(out)))
+}
+
+// read1 is what came of a file; all says that the other files went into it.
+type read1 struct {
+	found []Found
+	all   bool
+}
+
+// file reads the first of some files.
+func (o Options) file(names []string, stdin io.Reader) (read1, error) {
+	data, err := read(names[0], stdin)
+	if o.namesUnit(names[0], data, err) {
+		found, err := o.namedUnit(names[0])
+		return read1{found: found}, err
+	}
+	if err != nil {
+		return read1{}, err
+	}
+	data = decoded(data)
+	k := kindOf(names[0], data)
 	if o.Policy != nil && k != kindKubernetes {
-		return nil, fmt.Errorf("%s: not a Kubernetes manifest; --policy applies only to those", names[0])
+		return read1{}, fmt.Errorf("%s: not a Kubernetes manifest; --policy applies only to those", names[0])
+	}
+	if k == kindCompose {
+		found, err := o.compose(data, names)
+		return read1{found, true}, err
 	}
 	name := names[0]
 	if name == "-" {
 		name = stdinName
 	}
+	found, err := o.ofKind(k, data, names[0], name)
+	return read1{found: found}, err
+}
+
+// ofKind reads a file of a kind other than compose. name is what it is called in errors.
+func (o Options) ofKind(k kind, data []byte, path, name string) ([]Found, error) {
 	switch k {
 	case kindKubernetes:
-		return o.kubernetes(data, name)
-	case kindCompose:
-		return o.compose(data, names)
+		found, err := o.kubernetes(data, name)
+		if err != nil && isTemplate(data) {
+			return nil, notYet(kindUnknown, path)
+		}
+		return found, err
 	case kindOCI:
-		return o.bundle(data, names[0], name)
+		return o.bundle(data, path, name)
 	case kindUnit:
-		return o.unit(data, names[0])
+		return o.unit(data, path)
+	case kindQuadlet:
+		return o.quadlet(data, name)
+	case kindInspect:
+		return o.inspect(data, name)
+	case kindDevcontainer:
+		return o.devcontainer(data, name)
+	case kindKustomize:
+		return nil, notYet(k, path)
 	default:
-		return nil, fmt.Errorf("%s: neither a Kubernetes manifest nor a compose file, a unit or an OCI config.json", name)
+		if isTemplate(data) {
+			return nil, notYet(k, path)
+		}
+		return nil, notKnown(name, data)
 	}
 }
 
@@ -75,36 +164,12 @@ func read(name string, stdin io.Reader) ([]byte, error) {
 	return data, nil
 }
 
-type kind int
-
-const (
-	kindUnknown kind = iota
-	kindKubernetes
-	kindCompose
-	kindUnit
-	kindOCI
-)
-
-// kindOf tells the kinds apart by a line that each must have.
-func kindOf(data []byte) kind {
-	found := kindUnknown
-	for line := range bytes.Lines(data) {
-		switch line = bytes.TrimRight(line, " \t\r\n"); {
-		case bytes.HasPrefix(line, []byte("apiVersion:")), bytes.Contains(line, []byte(`"apiVersion":`)):
-			return kindKubernetes
-		case bytes.Contains(line, []byte(`"ociVersion"`)):
-			return kindOCI
-		case bytes.HasPrefix(line, []byte("services:")):
-			found = kindCompose
-		case bytes.HasPrefix(line, []byte("[Service]")), bytes.HasPrefix(line, []byte("[Unit]")):
-			return kindUnit
-		}
-	}
-	return found
-}
-
 func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
-	runtime, err := o.runtime(scenario.Containerd, true)
+	by := scenario.Containerd
+	if o.by != "" {
+		by = o.by
+	}
+	runtime, err := o.runtime(by, true)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +183,9 @@ func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
 	var out []Found
 	for i := range manifest.Containers {
 		c := &manifest.Containers[i]
-		c.Notes = append(c.Notes, manifest.Notes...)
+		if i == 0 { // they are about the file
+			c.Notes = append(c.Notes, manifest.Notes...)
+		}
 		if o.Policy != nil {
 			o.Policy.Admit(c)
 		}
@@ -152,9 +219,18 @@ func (o Options) bundle(data []byte, path, name string) ([]Found, error) {
 	return []Found{{Start: &s}}, nil
 }
 
-// compose reads compose files. The library opens them itself, so what came
+// compose reads compose files, and looks up their programs.
+func (o Options) compose(data []byte, names []string) ([]Found, error) {
+	starts, err := o.composeStarts(data, names)
+	if err != nil {
+		return nil, err
+	}
+	return o.found(starts)
+}
+
+// composeStarts reads compose files. The library opens them itself, so what came
 // through a pipe goes to a file.
-func (o Options) compose(data []byte, names []string) (_ []Found, err error) {
+func (o Options) composeStarts(data []byte, names []string) (_ []scenario.Start, err error) {
 	if info, err := os.Stat(names[0]); names[0] == "-" || err == nil && !info.Mode().IsRegular() {
 		dir, err := scratch.Folder("compose")
 		if err != nil {
@@ -173,11 +249,7 @@ func (o Options) compose(data []byte, names []string) (_ []Found, err error) {
 	if engine.Name != scenario.Docker && engine.Name != scenario.Podman {
 		return nil, fmt.Errorf("--runtime-version %q: compose files are run by docker or podman", o.Version)
 	}
-	starts, err := compose.Options{Profiles: o.Profiles, Env: o.Env, Runtime: engine}.Load(names)
-	if err != nil {
-		return nil, err
-	}
-	return o.found(starts)
+	return compose.Options{Profiles: o.Profiles, Env: o.Env, EnvFiles: o.EnvFiles, Runtime: engine}.Load(names)
 }
 
 // found looks up the programs of starts.

@@ -5,14 +5,12 @@ package sources
 import (
 	"fmt"
 	"os"
-	"path"
 	"strconv"
 	"strings"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/policy"
 	"github.com/capwise/capwise/image/rootfs"
 	"github.com/capwise/capwise/scenario"
-	"github.com/capwise/capwise/scenario/engine"
 	"github.com/capwise/capwise/scenario/lookup"
 	"github.com/capwise/capwise/scenario/process"
 )
@@ -37,47 +35,15 @@ type Options struct {
 	Root string
 	// Env is the variables of the caller that compose files may have, NAME=VALUE.
 	Env []string
+	// EnvFiles is files of variables that compose files have besides that of the project.
+	EnvFiles []string
 	// Look says that an image may be looked for where the source names one: with the
 	// engines here, and, unless Offline says otherwise, in its registry.
 	Look, Offline bool
 	// Images say how images are read.
 	Images rootfs.Options
-}
 
-// Command reads a command line: docker, podman, systemd-run, or any program of
-// this machine.
-func (o Options) Command(args []string) ([]Found, error) {
-	name := path.Base(args[0])
-	if name == "sudo" && len(args) > 1 {
-		name = path.Base(args[1])
-	}
-	var s scenario.Start
-	var err error
-	switch name {
-	case "docker", "podman":
-		s, err = o.engineCommand(scenario.RuntimeName(name), args)
-	case "systemd-run":
-		s, err = o.systemdRun(args)
-	default:
-		s, err = process.Host(args)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return o.resolveAll([]Found{{Start: &s}})
-}
-
-// engineCommand reads a command line of docker or podman.
-func (o Options) engineCommand(name scenario.RuntimeName, args []string) (scenario.Start, error) {
-	runtime, err := o.runtime(name, false)
-	if err != nil {
-		return scenario.Start{}, err
-	}
-	caller := engine.Caller{Version: runtime.Version, PortStart: hostPortStart()}
-	if uid := os.Geteuid(); uid != 0 && name == scenario.Podman {
-		caller.Rootless, caller.UID, caller.GID = true, uint32(uid), uint32(os.Getegid())
-	}
-	return caller.Parse(args)
+	by scenario.RuntimeName // what runs manifests; "" for a kubelet
 }
 
 // hostPortStart is where unprivileged ports begin on this machine; 0 if that cannot be

@@ -40,13 +40,13 @@ func (o Options) system() (unit.System, error) {
 }
 
 // systemdRun reads a command line of systemd-run.
-func (o Options) systemdRun(args []string) (scenario.Start, error) {
+func (o Options) systemdRun(args []string, uid uint32) (scenario.Start, error) {
 	system, err := o.system()
 	if err != nil {
 		return scenario.Start{}, err
 	}
 	dir, _ := os.Getwd() // where it is gone, a relative path is an error
-	caller := unit.Caller{UID: uint32(os.Geteuid()), WorkDir: dir, Version: system.Version, SocketFilters: system.SocketFilters}
+	caller := unit.Caller{UID: uid, WorkDir: dir, Version: system.Version, SocketFilters: system.SocketFilters}
 	return caller.Run(args)
 }
 
