@@ -321,6 +321,9 @@ func (x *candidate) changeSettings(c Change, s *scenario.Start) {
 			g.Permitted, g.Effective = g.Permitted|g.Bounding, g.Effective|g.Bounding
 		}
 		set.UID, set.Somebody = 0, false
+		if s.Request.NonRoot && s.Refused == nil {
+			s.Refused = &scenario.Refusal{Cause: scenario.CauseRunAsNonRoot, Reason: "runAsNonRoot is set, and runAsUser is 0"}
+		}
 	}
 }
 

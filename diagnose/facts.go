@@ -78,11 +78,11 @@ func (f Facts) start(port int) *scenario.Start {
 		file.Caps = *f.File
 	}
 	s.Program = scenario.Program{Chain: []scenario.Step{{Path: f.Executable, File: file}}, Awareness: scenario.Aware}
-	if f.Wrapper != "" {
-		s.Program.Chain = append([]scenario.Step{{Path: f.Wrapper}}, s.Program.Chain...)
-		if runtime.Behaviour().KeepsPermitted {
-			given.Permitted, given.Effective = f.Bounding, f.Bounding
-		}
+	if wrapper := f.wrapper(); wrapper != "" {
+		s.Program.Chain = append([]scenario.Step{{Path: wrapper}}, s.Program.Chain...)
+	}
+	if (f.Wrapper != "" || f.Environment == Kubernetes) && runtime.Behaviour().KeepsPermitted {
+		given.Permitted, given.Effective = f.Bounding, f.Bounding
 	}
 	uid := uint32(f.UID)
 	s.Settings = scenario.Settings{
@@ -101,6 +101,18 @@ func (f Facts) start(port int) *scenario.Start {
 	running.Permitted, running.Effective = f.Permitted, f.Effective
 	s.Running = &running
 	return s
+}
+
+// wrapper is the program that stands between the runtime and this one. In Kubernetes
+// one shows that has gone, too: the runtimes there leave a program what its file
+// permits, no_new_privs or not, and a shell or env before it does not.
+func (f Facts) wrapper() string {
+	const c = capset.NetBindService
+	if f.Wrapper == "" && f.Environment == Kubernetes && f.NoNewPrivs && f.Bounding.Has(c) && !f.Permitted.Has(c) &&
+		f.File != nil && f.File.Permitted.Has(c) && !f.FileForeign && !f.Nosuid {
+		return "another program"
+	}
+	return f.Wrapper
 }
 
 const factPortStart = "ip_unprivileged_port_start"

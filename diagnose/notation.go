@@ -94,7 +94,11 @@ func (x *candidate) podField(c Change) string {
 	case Sysctl:
 		return x.atPod(fmt.Sprintf(`securityContext.sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: "%d"}]`, x.port))
 	case AddCapability:
-		return x.at("securityContext.capabilities.add: [" + strings.Join(x.names(""), ", ") + "]")
+		how := x.at("securityContext.capabilities.add: [" + strings.Join(x.names(""), ", ") + "]")
+		if both := x.added() & x.start.Settings.Dropped; both != 0 {
+			how += ", and drop without " + strings.Join(capWords(both, ""), ", ")
+		}
+		return how
 	case AllowNewPrivs:
 		return x.at("securityContext.allowPrivilegeEscalation: true")
 	case OwnNetwork:

@@ -193,8 +193,12 @@ func (x *candidate) added() capset.Set {
 // names returns the capabilities that are to be added, as cap_add and the like
 // want them.
 func (x *candidate) names(prefix string) []string {
+	return capWords(x.added(), prefix)
+}
+
+func capWords(caps capset.Set, prefix string) []string {
 	var out []string
-	for c := range x.added().Caps() {
+	for c := range caps.Caps() {
 		out = append(out, prefix+strings.ToUpper(strings.TrimPrefix(c.String(), "cap_")))
 	}
 	return out

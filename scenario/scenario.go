@@ -200,6 +200,9 @@ type Settings struct {
 	// Added is what was asked for by name (--cap-add). Podman treats it in a way
 	// of its own.
 	Added capset.Set
+	// Dropped is what was dropped by name, which Kubernetes' runtimes take away whatever
+	// is added.
+	Dropped capset.Set
 	// Ambient is what the runtime is asked to make ambient.
 	Ambient capset.Set
 	// Given holds the sets before execve(2) where the source states them

@@ -123,10 +123,33 @@ func (r *reader) object(node *yaml.Node, path, kind string) error {
 	group, _, _ := strings.Cut(scalar(child(node, "apiVersion")), "/")
 	at, known := templatePath(group, kind)
 	if !known {
+		return r.byShape(node, kind, path)
+	}
+	return r.workload(node, kind, path, at)
+}
+
+// noPods is kinds that describe what pods may be like, and are none.
+var noPods = map[string]bool{
+	"CustomResourceDefinition": true, "ConfigMap": true, "Secret": true, "ValidatingAdmissionPolicy": true, "MutatingAdmissionPolicy": true,
+	"PodSecurityPolicy": true, "SecurityContextConstraints": true,
+}
+
+// byShape reads the pods of an object of a kind that is not known.
+func (r *reader) byShape(node *yaml.Node, kind, path string) error {
+	var templates []template
+	if !noPods[kind] {
+		templates = templatesIn(node)
+	}
+	if len(templates) == 0 {
 		r.skipped[kind]++
 		return nil
 	}
-	return r.workload(node, kind, path, at)
+	for _, t := range templates {
+		if err := r.pod(node, t.node, kind, join(path, joinAll(append(t.path, "spec")))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // list reads the items of a List.
@@ -163,15 +186,26 @@ func templatePath(group, kind string) (path []string, known bool) {
 
 // workload reads the pod of a workload.
 func (r *reader) workload(node *yaml.Node, kind, path string, at []string) error {
-	metadata := child(node, "metadata")
-	name := scalar(child(metadata, "name"))
-	if name == "" {
-		name = scalar(child(metadata, "generateName"))
-	}
+	name := nameOf(node)
 	pod := descend(node, at)
 	if pod == nil {
 		return fmt.Errorf("line %d: %s %s has no %s", node.Line, kind, name, strings.Join(at, "."))
 	}
+	return r.pod(node, pod, kind, join(path, strings.Join(append(at, "spec"), ".")))
+}
+
+// nameOf is the name of an object.
+func nameOf(node *yaml.Node) string {
+	metadata := child(node, "metadata")
+	if name := scalar(child(metadata, "name")); name != "" {
+		return name
+	}
+	return scalar(child(metadata, "generateName"))
+}
+
+// pod reads the template of a pod that stands in an object.
+func (r *reader) pod(node, pod *yaml.Node, kind, path string) error {
+	name := nameOf(node)
 	template, strict, err := decode(pod)
 	if err != nil {
 		return fmt.Errorf("line %d: %s %s: %w", pod.Line, kind, name, err)
@@ -182,8 +216,8 @@ func (r *reader) workload(node *yaml.Node, kind, path string, at []string) error
 	}
 	p := podReader{
 		reader: r, template: template, name: strings.ToLower(kind) + "/" + name,
-		namespace: scalar(child(metadata, "namespace")),
-		spec:      child(pod, "spec"), path: join(path, strings.Join(append(at, "spec"), ".")), strict: strict,
+		namespace: scalar(child(child(node, "metadata"), "namespace")),
+		spec:      child(pod, "spec"), path: path, strict: strict,
 	}
 	return p.containers()
 }

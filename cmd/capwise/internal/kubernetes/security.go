@@ -121,6 +121,7 @@ func grant(s *scenario.Start, lists *corev1.Capabilities) {
 			granted = 0
 		}
 		s.Settings.Added |= add
+		s.Settings.Dropped = drop
 		granted = (granted | add) &^ drop
 	}
 	s.Settings.Granted = granted

@@ -7,6 +7,7 @@ import (
 	"github.com/capwise/capwise/cmd/capwise/internal/kubernetes"
 	"github.com/capwise/capwise/cmd/capwise/internal/policy"
 	"github.com/capwise/capwise/diagnose"
+	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
 )
@@ -104,7 +105,7 @@ func TestAdmit(t *testing.T) {
 func TestRemedies(t *testing.T) {
 	c := container(t, restricted)
 	c.Settings.NoNewPrivs = true
-	c.Program = scenario.Program{Chain: []scenario.Step{{Path: "/bin/sh"}, {Path: "/web"}}, Awareness: scenario.Aware}
+	c.Program = scenario.Program{Chain: []scenario.Step{{Path: "/bin/sh"}, {Path: "/web", File: law.File{Caps: filecap.Caps{Permitted: 1<<10 | 1<<12, Effective: true, Revision: filecap.V2}}}}, Awareness: scenario.Aware}
 	j := diagnose.Judge(law.Kernel{}, &c.Start)
 	offered, withheld := 0, 0
 	for _, r := range diagnose.Remedies(law.Kernel{}, &c.Start, &j, byName(t, "restricted").Of(c)) {
