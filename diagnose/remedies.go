@@ -89,11 +89,12 @@ func (x *candidate) appliesToOne(c Change, all []variant) bool {
 // try judges the variants with the changes, unless fewer of them will do.
 func (x *candidate) try(k law.Kernel, changes []Change, all []variant, found []Remedy) (Remedy, bool) {
 	for _, f := range found {
-		if containsAll(changes, f.Changes) {
+		if containsAll(changes, f.Changes) && !f.root {
 			return Remedy{}, false
 		}
 	}
 	r := Remedy{Changes: slices.Clone(changes)}
+	around := slices.ContainsFunc(found, func(f Remedy) bool { return f.root && containsAll(changes, f.Changes) })
 	gives := gains{}
 	for i := range all {
 		before := &all[i]
@@ -108,7 +109,7 @@ func (x *candidate) try(k law.Kernel, changes []Change, all []variant, found []R
 		}
 	}
 	r.Gives, r.root = gives.String(), gives.root
-	return r, true
+	return r, !around || !r.root // more than a remedy that gives root is worth it if it does not
 }
 
 // changed returns a start with the changes.

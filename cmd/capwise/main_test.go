@@ -50,7 +50,7 @@ func TestScripts(t *testing.T) {
 			return goVariables(e)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "schema": schemaOf(schemaFile), "scan-schema": schemaOf(scanSchemaFile), "fix-schema": schemaOf(fixSchemaFile), "image": image,
+			"exits": exits, "schema": schemaOf(schemaFile), "scan-schema": schemaOf(scanSchemaFile), "fix-schema": schemaOf(fixSchemaFile), "image": image, "image-of": imageOf,
 		},
 		Condition: func(cond string) (bool, error) {
 			switch cond {
@@ -104,6 +104,25 @@ func image(ts *testscript.TestScript, _ bool, args []string) {
 		Name: "usr/bin/server", Mode: 0o755, PAXRecords: map[string]string{"SCHILY.xattr.security.capability": effective},
 	}, program)
 	config := fmt.Sprintf(`{"rootfs":{"type":"layers","diff_ids":["sha256:%x"]}}`, sha256.Sum256([]byte(layer)))
+	out := archiveOf(ts, &tar.Header{Name: "layer.tar"}, layer, &tar.Header{Name: "config.json"}, config,
+		&tar.Header{Name: "manifest.json"}, `[{"Config":"config.json","Layers":["layer.tar"]}]`)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(out), 0o600))
+}
+
+// imageOf writes an image with a configuration, its "config", and files: image-of ARCHIVE
+// CONFIG PATH=FILE... A file of no content is an empty program.
+func imageOf(ts *testscript.TestScript, _ bool, args []string) {
+	var entries []any
+	for _, arg := range args[2:] {
+		path, file, _ := strings.Cut(arg, "=")
+		content := ""
+		if file != "" {
+			content = ts.ReadFile(file)
+		}
+		entries = append(entries, &tar.Header{Name: strings.TrimPrefix(path, "/"), Mode: 0o755}, content)
+	}
+	layer := archiveOf(ts, entries...)
+	config := fmt.Sprintf(`{"config":%s,"rootfs":{"type":"layers","diff_ids":["sha256:%x"]}}`, ts.ReadFile(args[1]), sha256.Sum256([]byte(layer)))
 	out := archiveOf(ts, &tar.Header{Name: "layer.tar"}, layer, &tar.Header{Name: "config.json"}, config,
 		&tar.Header{Name: "manifest.json"}, `[{"Config":"config.json","Layers":["layer.tar"]}]`)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(out), 0o600))

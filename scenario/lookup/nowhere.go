@@ -10,10 +10,12 @@ import (
 // nothing else is known.
 type nowhere struct{}
 
+// Stat implements [scenario.Files].
 func (nowhere) Stat(path string) (scenario.FileInfo, error) {
 	return scenario.FileInfo{Path: path, Mode: 0o755}, nil
 }
 
+// Head implements [scenario.Files].
 func (nowhere) Head(string, int) ([]byte, error) { return nil, fs.ErrNotExist }
 
 func (nowhere) String() string { return "files that are not known" }

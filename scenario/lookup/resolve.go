@@ -57,8 +57,8 @@ func Resolve(s *scenario.Start, files scenario.Files, image scenario.ImageConfig
 		r.files = nowhere{}
 	}
 	r.users = readAccounts(r.files)
-	if user, _, _ := strings.Cut(s.Request.User, ":"); user == "" && given.User != "" {
-		s.Request.User = given.User + s.Request.User
+	if r.image.User == "" {
+		r.image.User = given.User
 	}
 	r.user()
 	r.program()

@@ -85,7 +85,7 @@ func privileges(s *scenario.Start, c *context) {
 	if privileged {
 		s.Settings.Granted = capset.All
 	}
-	if s.Settings.Runtime.Version == "" {
+	if r := s.Settings.Runtime; r.Name == scenario.Containerd && r.Version == "" {
 		unsureOfRuntime(s, c.Capabilities, privileged)
 	}
 	if s.Settings.NoNewPrivs && (privileged || c.Capabilities != nil && slices.Contains(c.Capabilities.Add, "CAP_SYS_ADMIN")) {

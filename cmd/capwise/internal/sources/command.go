@@ -44,11 +44,7 @@ func (o Options) Command(args []string) ([]Found, error) {
 	}
 	name := path.Base(l.args[0])
 	if read := commands[name]; read != nil {
-		found, err := read(o, name, l)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-		return found, nil
+		return read(o, name, l)
 	}
 	s, err := process.Host(args)
 	if err != nil {
