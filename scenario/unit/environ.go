@@ -52,6 +52,15 @@ func (u *reader) environment() environment {
 		}
 		e.read(u.variables[i].Text)
 	}
+	for _, a := range u.list("Service.UnsetEnvironment") {
+		for word := range strings.FieldsSeq(a.value) {
+			name, value, ofValue := strings.Cut(word, "=")
+			if !ofValue || e.values[name] == value {
+				delete(e.values, name)
+				e.open = slices.DeleteFunc(e.open, func(o string) bool { return o == name })
+			}
+		}
+	}
 	return e
 }
 

@@ -165,16 +165,16 @@ func (u *reader) capabilities(text string, a assignment) (set capset.Set) {
 	return set & capset.All
 }
 
-// securebits reads SecureBits=, whose lines add up.
+// securebits reads SecureBits=, of which the last line counts: other than
+// systemd.exec(5) has it, they do not add up (seen with 252.38).
 func (u *reader) securebits() (bits cred.Securebits) {
-	for _, a := range u.list("Service.SecureBits") {
-		for word := range strings.FieldsSeq(a.value) {
-			bit, ok := cred.ParseSecurebit(word)
-			if !ok {
-				u.note("%s: unknown secure bit %q, so systemd passes over it", a, word)
-			}
-			bits |= bit
+	a, _ := u.last("Service.SecureBits")
+	for word := range strings.FieldsSeq(a.value) {
+		bit, ok := cred.ParseSecurebit(word)
+		if !ok {
+			u.note("%s: unknown secure bit %q, so systemd passes over it", a, word)
 		}
+		bits |= bit
 	}
 	return bits
 }

@@ -189,7 +189,7 @@ func TestSettings(t *testing.T) {
 		"PrivateNetwork=maybe":              func(s scenario.Start) bool { return strings.Contains(fmt.Sprint(s.Notes), "web.service:3: \"maybe\"") },
 		"NetworkNamespacePath=/run/netns/x": func(s scenario.Start) bool { return s.Settings.Network == scenario.NetworkJoined },
 		"SecureBits=noroot noroot-locked\nSecureBits=keep-caps": func(s scenario.Start) bool {
-			return s.Settings.Securebits == cred.NoRoot.Locked()|cred.KeepCaps
+			return s.Settings.Securebits == cred.KeepCaps
 		},
 		"SecureBits=noroot\nSecureBits=":         func(s scenario.Start) bool { return s.Settings.Securebits == 0 },
 		`Environment="A=b c" 'PATH=/x y:/z' C=d`: func(s scenario.Start) bool { return s.Request.Path == "/x y:/z" },
