@@ -107,7 +107,12 @@ func (f *finder) load(name string, s System) (Unit, error) {
 	if err != nil {
 		return u, err
 	}
-	u.Name, u.File, u.Masked = f.id(name, file.path), File{Name: f.tree.shown(file.path), Text: string(file.text)}, file.masked
+	if u.Name = f.id(name, file.path); u.Name != name && f.named == "" {
+		if file, err = f.fragment(u.Name); err != nil {
+			return u, err
+		}
+	}
+	u.File, u.Masked = File{Name: f.tree.shown(file.path), Text: string(file.text)}, file.masked
 	names := f.names(u.Name, name)
 	if u.DropIns, err = f.dropIns(names); err != nil {
 		return u, err
@@ -316,22 +321,22 @@ func (f *finder) dropIns(names []string) ([]File, error) {
 }
 
 // dropInNames returns the names whose folders hold drop-ins of a unit, the most
-// particular first: its own, that of its template, and for a-b.service also
-// a-.service (unit_file_find_dirs of shared/dropin.c).
+// particular first: its own, that of its template, and for a-b.service, and for the
+// template a-b@.service, also a-.service (unit_file_find_dirs of shared/dropin.c).
 func dropInNames(name string) []string {
 	out := []string{name}
 	instance, is := instanceOf(name)
 	if is {
 		out = append(out, dropInNames(template(name))...)
 	}
-	prefix, _, hasAt := strings.Cut(strings.TrimSuffix(name, path.Ext(name)), "@")
+	prefix, _, _ := strings.Cut(strings.TrimSuffix(name, path.Ext(name)), "@")
 	prefix = strings.TrimRight(prefix, "-")
 	dash := strings.LastIndexByte(prefix, '-')
 	if dash < 0 {
 		return out
 	}
 	shorter := prefix[:dash+1]
-	if hasAt {
+	if is {
 		shorter += "@" + instance
 	}
 	return append(out, dropInNames(shorter+path.Ext(name))...)

@@ -335,4 +335,3 @@ func portRule(text string) (scenario.PortRule, error) {
 	}
 	return r, nil
 }
-
