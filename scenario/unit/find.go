@@ -80,6 +80,8 @@ type finder struct {
 	// named is the path that the reader gave; "" for a name.
 	named string
 	size  int64
+	// aliases is how many links to units of other names were followed.
+	aliases int
 }
 
 // inside makes a path that the reader gave one of the tree. A file of this machine
@@ -107,12 +109,7 @@ func (f *finder) load(name string, s System) (Unit, error) {
 	if err != nil {
 		return u, err
 	}
-	if u.Name = f.id(name, file.path); u.Name != name && f.named == "" {
-		if file, err = f.fragment(u.Name); err != nil {
-			return u, err
-		}
-	}
-	u.File, u.Masked = File{Name: f.tree.shown(file.path), Text: string(file.text)}, file.masked
+	u.Name, u.File, u.Masked = file.unit, File{Name: f.tree.shown(file.path), Text: string(file.text)}, file.masked
 	names := f.names(u.Name, name)
 	if u.DropIns, err = f.dropIns(names); err != nil {
 		return u, err
@@ -126,8 +123,9 @@ func (f *finder) load(name string, s System) (Unit, error) {
 	return u, f.variables(&u)
 }
 
-// fragment is a unit's own file.
+// fragment is a unit's own file. unit is the name that the unit has.
 type fragment struct {
+	unit   string
 	path   string
 	text   []byte
 	masked bool
@@ -146,7 +144,14 @@ func (f *finder) fragment(name string) (fragment, error) {
 		}
 		for _, p := range paths {
 			found, err := f.read(p)
-			if !errors.Is(err, fs.ErrNotExist) {
+			id := f.id(name, p)
+			if id != name && f.named == "" && f.aliases < mostAliases { // a link, whose target the folders may have elsewhere
+				alias := finder{tree: f.tree, search: f.search, aliases: f.aliases + 1, size: f.size}
+				if found, err := alias.fragment(id); err == nil {
+					return found, nil
+				}
+			}
+			if found.unit = id; !errors.Is(err, fs.ErrNotExist) {
 				return found, err
 			}
 		}
@@ -378,3 +383,6 @@ func (f *finder) sockets(u *Unit) ([]File, error) {
 	}
 	return sockets, nil
 }
+
+// mostAliases is how many links to units of other names are followed.
+const mostAliases = 8
