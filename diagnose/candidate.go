@@ -17,28 +17,53 @@ type candidate struct {
 	missing capset.Set
 	// port is the lowest that it may not bind; 0 for none.
 	port int
+	// portStart is the first port that needs no capability.
+	portStart int
+	// user is whom it changes to, as root; nil if it does not.
+	user *scenario.Switch
 }
 
-func newCandidate(s *scenario.Start, j *Judgement) *candidate {
-	x := &candidate{start: s, found: j}
+// newCandidate is the first of the variants, which does not work, with what the others
+// need, too.
+func newCandidate(all []variant) *candidate {
+	x := &candidate{start: all[0].start, found: &all[0].judgement}
+	for i := range all {
+		if !all[i].judgement.OK() {
+			x.add(&all[i])
+		}
+	}
+	return x
+}
+
+// add adds what one variant needs.
+func (x *candidate) add(v *variant) {
+	s, j := v.start, &v.judgement
 	bounding := s.Settings.Task().Bounding
 	if file := s.Program.Last().File; file.Caps.Effective { // and so does not start without all of it
-		x.missing = file.Caps.Permitted &^ bounding
+		x.missing |= file.Caps.Permitted &^ bounding
 	}
+	for i := range s.Program.Chain {
+		if sw := s.Program.Chain[i].Switch; sw != nil {
+			x.user = sw
+			if j.Exec.Cause == CannotChangeUser {
+				x.missing |= capset.Of(capset.Setuid, capset.Setgid) &^ bounding
+			}
+		}
+	}
+	x.portStart = max(x.portStart, j.Network.PortStart)
 	for _, l := range j.Listens { // without the capability, each that needs it fails
-		if x.needsCapability(l.Port) && (x.port == 0 || l.Port < x.port) {
+		if needsCapability(j, l.Port) && (x.port == 0 || l.Port < x.port) {
 			x.port = l.Port
 		}
 	}
 	if x.port != 0 {
 		x.missing |= netBindService &^ bounding
 	}
-	return x
 }
 
 // needsCapability asks the law whether a port is one that not everybody may bind.
-func (x *candidate) needsCapability(port int) bool {
-	return law.Bind(law.Task{}, x.found.Network, port).Needs
+func needsCapability(j *Judgement, port int) bool {
+	return law.Bind(law.Task{}, j.Network, port).Needs
 }
 
 // applies reports whether there is something in the start for the change to change.
@@ -47,24 +72,34 @@ func (x *candidate) applies(c Change) bool {
 	switch c {
 	case ChangePort, Ambient:
 		return x.port != 0
-	case Sysctl, HostSysctl:
-		return x.port != 0 && (set.Network == scenario.NetworkHost) == (c == HostSysctl)
+	case HostSysctl:
+		return x.port != 0 && set.Network == scenario.NetworkHost || x.refusedFor(scenario.CauseRootlessPort)
+	case Sysctl:
+		return x.port != 0 && set.Network != scenario.NetworkHost
 	case FilePermitted, FileStrip, FileGrant, FileGrantEffective, MoveFile:
 		return x.appliesToFile(c)
 	case AllowCalls, AllowFamilies, AllowExec:
 		return x.sandboxChanges(c)
 	case Direct:
-		return len(x.start.Program.Chain) > 1
+		return len(x.start.Program.Chain) > x.inits()+1
+	case NoInit:
+		return x.inits() > 0
+	case NoSysctl:
+		return x.refusedFor(scenario.CauseSysctlHostNetwork) || x.refusedFor(scenario.CauseSysctlRefused) || x.refusedFor(scenario.CauseUnsafeSysctl)
+	case MeetPolicy:
+		return x.start.Refused != nil && x.start.Refused.Apply != nil
+	case PublishElsewhere:
+		return x.refusedFor(scenario.CauseRootlessPort)
 	case AddCapability:
 		return x.toAdd(set) != 0
 	case Restart:
 		return x.start.Running != nil
 	case RunAsUser:
-		return x.refusedFor(scenario.CauseRunAsNonRoot)
+		return x.refusedFor(scenario.CauseRunAsNonRoot) || x.refusedFor(scenario.CauseUnmappedUser) || x.refusedFor(scenario.CausePolicyRefused) || x.user != nil && x.user.UID != nil
 	case OwnNetwork:
 		return x.refusedFor(scenario.CauseSysctlHostNetwork) || set.UserNamespace && set.Network == scenario.NetworkHost
 	case HostUsers:
-		return x.found.Network.Owner == law.OwnerForeign
+		return (x.found.Network.Owner == law.OwnerForeign || x.refusedFor(scenario.CauseNoUserNamespace) || x.refusedFor(scenario.CauseUnmappedUser)) && !set.Rootless
 	case AllowNewPrivs:
 		return set.NoNewPrivs && !set.NoNewPrivsImplied
 	default: // RunAsRoot
@@ -73,11 +108,12 @@ func (x *candidate) applies(c Change) bool {
 }
 
 // refusedFor reports whether the runtime refuses the start for the cause.
-func (x *candidate) refusedFor(c Cause) bool {
-	return x.start.Refused != nil && x.start.Refused.Cause == c
-}
+func (x *candidate) refusedFor(c Cause) bool { return x.found.Exec.Cause == c }
 
 func (x *candidate) appliesToFile(c Change) bool {
+	if !x.ownFile() {
+		return false
+	}
 	file := &x.start.Program.Last().File
 	aware := x.start.Program.Awareness == scenario.Aware
 	switch c {
@@ -93,6 +129,22 @@ func (x *candidate) appliesToFile(c Change) bool {
 	}
 }
 
+// inits is how many programs the runtime starts before those that the source names.
+func (x *candidate) inits() int {
+	if x.start.Request.Init {
+		return 1
+	}
+	return 0
+}
+
+// ownFile reports whether the program has a file of its own, whose capabilities are the
+// program's alone. A shell and other interpreters execute what they are given: a
+// capability of theirs would be everybody's.
+func (x *candidate) ownFile() bool {
+	path := x.start.Program.Last().Path
+	return path != "" && !scenario.ExecutesOthers(path)
+}
+
 // failsFor reports whether a bind fails for the cause.
 func (x *candidate) failsFor(c Cause) bool {
 	return slices.ContainsFunc(x.found.Binds, func(a Answer) bool { return a.Cause == c })
@@ -103,10 +155,14 @@ func (x *candidate) apply(c Change, s *scenario.Start) {
 	switch c {
 	case ChangePort:
 		x.changePorts(s)
-	case Sysctl, HostSysctl:
-		s.Settings.PortStart = x.port
-	case FilePermitted, FileStrip, FileGrant, FileGrantEffective, MoveFile, Direct:
+	case Sysctl:
+		s.Settings.PortStart, s.Settings.SetsPortStart = x.port, x.containerized()
+	case HostSysctl:
+		x.openHost(s)
+	case FilePermitted, FileStrip, FileGrant, FileGrantEffective, MoveFile:
 		changeFile(c, s)
+	case Direct, NoInit:
+		shorten(c, s)
 	case AllowCalls, AllowFamilies, AllowExec:
 		x.changeSandbox(c, s)
 	case AddCapability:
@@ -119,22 +175,40 @@ func (x *candidate) apply(c Change, s *scenario.Start) {
 	}
 }
 
+// openHost opens ports on the host: those that it binds there, or publishes.
+func (x *candidate) openHost(s *scenario.Start) {
+	if s.Settings.Network == scenario.NetworkHost && x.port != 0 {
+		s.Settings.PortStart = x.port
+	}
+	if p := x.lowestPublished(); p != 0 {
+		s.Settings.HostPortStart = min(s.Settings.HostPortStart, p)
+	}
+}
+
+// lowestPublished is the lowest port of the host that is published; 0 for none.
+func (x *candidate) lowestPublished() (port int) {
+	for _, l := range x.start.Published {
+		if l.Port > 0 && (port == 0 || l.Port < port) {
+			port = l.Port
+		}
+	}
+	return port
+}
+
 func (x *candidate) changePorts(s *scenario.Start) {
-	start := x.found.Network.PortStart
 	for i := range s.Listens {
 		l := &s.Listens[i]
 		switch {
 		case l.Last > 0:
-			*l = highRange(*l, start)
-		case x.needsCapability(l.Port):
-			l.Address, l.Port = highAddress(l.Address, l.Port, start)
+			*l = highRange(*l, x.portStart)
+		case l.Port != 0 && l.Port < x.portStart:
+			l.Address, l.Port = highAddress(l.Address, l.Port, x.portStart)
 		}
 	}
 }
 
 func changeFile(c Change, s *scenario.Start) {
-	last := s.Program.Last()
-	file := &last.File
+	file := &s.Program.Last().File
 	switch c {
 	case FilePermitted:
 		file.Caps.Effective = false
@@ -146,11 +220,26 @@ func changeFile(c Change, s *scenario.Start) {
 			Effective: c == FileGrantEffective, Revision: filecap.V2,
 		}
 		file.Foreign, file.Malformed = false, false
-	case MoveFile:
+	default: // MoveFile
 		file.Nosuid = false
-	default: // Direct
-		s.Program.Chain = []scenario.Step{{Path: last.Path, File: *file}}
 	}
+}
+
+// shorten takes programs out of the chain: the runtime's init, or what stands between
+// the runtime and the program that listens.
+func shorten(c Change, s *scenario.Start) {
+	chain := s.Program.Chain
+	if c == NoInit {
+		s.Program.Chain, s.Request.Init = chain[1:], false
+		return
+	}
+	last := *s.Program.Last()
+	last.Switch = nil
+	s.Program.Chain = nil
+	if s.Request.Init {
+		s.Program.Chain = chain[:1:1]
+	}
+	s.Program.Chain = append(s.Program.Chain, last)
 }
 
 // toAdd is what is missing in the bounding set, and where Podman makes more of a
@@ -195,7 +284,24 @@ func (x *candidate) changeSettings(c Change, s *scenario.Start) {
 	set := &s.Settings
 	switch c {
 	case RunAsUser:
-		set.UID, set.GID, s.Refused = ordinaryUser, ordinaryUser, nil
+		set.UID, set.GID = x.ordinary()
+		set.Somebody = false
+		if r := s.Refused; r != nil && (r.Cause == scenario.CauseRunAsNonRoot || r.Cause == scenario.CauseUnmappedUser) {
+			s.Refused = nil
+		}
+	case NoSysctl:
+		set.PortStart, set.SetsPortStart, s.Refused = scenario.Unset, false, nil
+	case MeetPolicy:
+		if refused := s.Refused; refused != nil && refused.Apply != nil {
+			s.Refused = nil
+			refused.Apply(s)
+		}
+	case PublishElsewhere:
+		for i := range s.Published {
+			if l := &s.Published[i]; l.Port > 0 && l.Port < set.HostPortStart {
+				l.Address, l.Port = highAddress(l.Address, l.Port, set.HostPortStart)
+			}
+		}
 	case OwnNetwork:
 		set.Network = scenario.NetworkPrivate
 		if x.refusedFor(scenario.CauseSysctlHostNetwork) { // which then may be set
@@ -205,13 +311,29 @@ func (x *candidate) changeSettings(c Change, s *scenario.Start) {
 		}
 	case HostUsers:
 		set.UserNamespace = false
+		if s.Refused != nil && (s.Refused.Cause == scenario.CauseNoUserNamespace || s.Refused.Cause == scenario.CauseUnmappedUser) {
+			s.Refused = nil
+		}
 	case AllowNewPrivs:
 		set.NoNewPrivs = set.NoNewPrivsImplied
 	default: // RunAsRoot
 		if g := set.Given; g != nil && set.UID != 0 {
 			g.Permitted, g.Effective = g.Permitted|g.Bounding, g.Effective|g.Bounding
 		}
-		set.UID = 0
+		set.UID, set.Somebody = 0, false
+	}
+}
+
+// ordinary is the user that a program without root is to run as: the one that it
+// changes to, or any.
+func (x *candidate) ordinary() (uid, gid uint32) {
+	switch {
+	case x.user == nil || x.user.UID == nil:
+		return ordinaryUser, ordinaryUser
+	case x.user.GID == nil:
+		return *x.user.UID, *x.user.UID
+	default:
+		return *x.user.UID, *x.user.GID
 	}
 }
 

@@ -15,6 +15,9 @@ const (
 	// MalformedFile says that the attribute security.capability cannot be read,
 	// so that execve(2) fails with EINVAL.
 	MalformedFile Cause = "malformed-file-capability"
+	// CannotChangeUser says that a program such as gosu, which was to change the user
+	// and then execute the next, may not.
+	CannotChangeUser Cause = "cannot-change-user"
 )
 
 // Causes of a bind(2) that fails with EACCES.
@@ -61,10 +64,11 @@ const (
 // Causes lists every cause.
 func Causes() []Cause {
 	return []Cause{
-		DumbFile, MalformedFile, NotInBoundingSet, NoFileCapability, AmbientCleared, NotRaised, LostToNoNewPrivs,
+		DumbFile, MalformedFile, CannotChangeUser, NotInBoundingSet, NoFileCapability, AmbientCleared, NotRaised, LostToNoNewPrivs,
 		LostToTracer, NosuidMount, FileCapsDisabled, ForeignFileCapability, GivenUp, ForeignNetwork, Blocked,
 		scenario.CauseRunAsNonRoot, scenario.CauseNotFound, scenario.CauseNotExecutable, scenario.CauseUnknownUser,
 		CallFiltered, FamilyRefused, NoExecPath, PortRefused, HiddenPath, scenario.CauseMasked,
-		scenario.CauseSysctlHostNetwork, scenario.CauseInvalidManifest,
+		scenario.CauseSysctlHostNetwork, scenario.CauseSysctlRefused, scenario.CauseUnsafeSysctl,
+		scenario.CauseRootlessPort, scenario.CauseUnmappedUser, scenario.CausePolicyRefused, scenario.CauseNoUserNamespace, scenario.CauseInvalidManifest,
 	}
 }

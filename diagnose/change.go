@@ -22,7 +22,15 @@ const (
 	AllowExec
 	// Sysctl opens the port to everybody in the program's network namespace.
 	Sysctl
-	// Direct executes the program without a shell or an init before it.
+	// MeetPolicy makes the object one that the platform's policy admits.
+	MeetPolicy
+	// NoSysctl leaves out sysctls that the runtime refuses to set.
+	NoSysctl
+	// PublishElsewhere publishes ports of the host that need no capability.
+	PublishElsewhere
+	// NoInit leaves out the init that the runtime was to start first (--init).
+	NoInit
+	// Direct executes the program without a shell or another program before it.
 	Direct
 	// FileGrant permits the capability to the file.
 	FileGrant
@@ -49,32 +57,15 @@ const (
 	numChanges
 )
 
-// changeTexts holds the identifier of each change, and what it gives away.
-var changeTexts = [numChanges]struct{ id, gives string }{
-	ChangePort:         {"change-port", "nothing"},
-	RunAsUser:          {"run-as-user", "nothing"},
-	FilePermitted:      {"file-permitted", "nothing"},
-	FileStrip:          {"file-strip", "nothing"},
-	AllowCalls:         {"allow-calls", "system calls that the filter refused"},
-	AllowFamilies:      {"allow-families", "sockets of IPv4 and IPv6"},
-	AllowExec:          {"allow-exec", "the execution of every file"},
-	Sysctl:             {"sysctl", "low ports for every program in the network namespace"},
-	Direct:             {"direct", "nothing"},
-	FileGrant:          {"file-grant", "the capability for whoever may execute the file"},
-	FileGrantEffective: {"file-grant-effective", "the capability for whoever may execute the file, which then starts only where it is granted"},
-	MoveFile:           {"move-file", "the capability for whoever may execute the file"},
-	Restart:            {"restart", "nothing"},
-	AddCapability:      {"add-capability", "one capability"},
-	Ambient:            {"ambient", "one capability, for child processes too"},
-	OwnNetwork:         {"own-network", "nothing on the host"},
-	HostUsers:          {"host-users", "the host's user namespace"},
-	AllowNewPrivs:      {"allow-new-privs", "privilege gains at execve (set-user-ID files)"},
-	HostSysctl:         {"host-sysctl", "low ports for every program on the host"},
-	RunAsRoot:          {"run-as-root", "root"},
+// changeIDs holds the identifier of each change.
+var changeIDs = [numChanges]string{
+	ChangePort: "change-port", RunAsUser: "run-as-user", FilePermitted: "file-permitted", FileStrip: "file-strip",
+	AllowCalls: "allow-calls", AllowFamilies: "allow-families", AllowExec: "allow-exec",
+	Sysctl: "sysctl", MeetPolicy: "meet-policy", NoSysctl: "no-sysctl", PublishElsewhere: "publish-elsewhere", NoInit: "no-init",
+	Direct: "direct", FileGrant: "file-grant", FileGrantEffective: "file-grant-effective", MoveFile: "move-file", Restart: "restart",
+	AddCapability: "add-capability", Ambient: "ambient", OwnNetwork: "own-network", HostUsers: "host-users",
+	AllowNewPrivs: "allow-new-privs", HostSysctl: "host-sysctl", RunAsRoot: "run-as-root",
 }
 
 // String returns the stable identifier, such as "add-capability".
-func (c Change) String() string { return changeTexts[c].id }
-
-// Gives says what the change gives, and to whom.
-func (c Change) Gives() string { return changeTexts[c].gives }
+func (c Change) String() string { return changeIDs[c] }

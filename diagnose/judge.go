@@ -23,6 +23,8 @@ type Judgement struct {
 	// Task is the credentials of the program that listens: as the law says, or
 	// as they are where it runs already.
 	Task law.Task
+
+	noPortStart bool // of the kernel
 }
 
 // OK reports whether the program starts and may bind everything.
@@ -50,10 +52,13 @@ func (a Answer) OK() bool { return a.Cause == "" }
 
 // Judge asks the law about a start.
 func Judge(k law.Kernel, s *scenario.Start) Judgement {
-	j := Judgement{Network: s.Settings.NetworkNamespace()}
+	j := Judgement{Network: s.Settings.NetworkNamespace(), noPortStart: k.NoPortStart}
+	if k.NoPortStart {
+		j.Network.PortStart = law.DefaultPortStart
+	}
 	j.Listens = s.Parts(j.Network.PortStart)
-	if s.Refused != nil {
-		j.Exec = Answer{Cause: s.Refused.Cause, Reason: s.Refused.Reason}
+	if refused := refusal(k, s); refused != nil {
+		j.Exec = Answer{Cause: refused.Cause, Reason: refused.Reason}
 		return j
 	}
 	j.run(k, s)
@@ -74,8 +79,8 @@ func (j *Judgement) run(k law.Kernel, s *scenario.Start) {
 	j.Task = s.Settings.Task()
 	for i := range s.Program.Chain {
 		step := &s.Program.Chain[i]
-		if step.UID != nil {
-			j.Task, _ = j.Task.SetUIDs(*step.UID, *step.UID, *step.UID)
+		if step.Switch != nil && !j.changeUser(step.Switch) {
+			return
 		}
 		if a, refused := sandboxedExec(s, i); refused {
 			j.Exec.Errno, j.Exec.Cause, j.Exec.Reason = a.Errno, a.Cause, a.Reason

@@ -68,7 +68,6 @@ func TestJudgeBind(t *testing.T) {
 		"ambient, cleared before":  {both(ambientBefore, through("/usr/bin/ping", clears)), "", diagnose.AmbientCleared},
 		"ambient, cleared, nosuid": {both(ambientBefore, file("cap_net_raw=p"), allNosuid), held, ""},
 		"ambient, no longer root":  {both(ambientBefore, asRoot, through("/usr/bin/gosu", law.File{}), becomes(2000)), "", diagnose.NoFileCapability},
-		"other user before it":     {both(ambientBefore, through("/usr/bin/gosu", law.File{}), becomes(2000)), held, ""},
 		"no longer root":           {both(byDocker, asRoot, portStart(1024), through("/usr/bin/gosu", law.File{}), becomes(2000)), "", diagnose.NoFileCapability},
 		"foreign":                  {both(file(permitted), isForeign, isAware), "", diagnose.ForeignFileCapability},
 		"foreign, hidden":          {both(file("="), isForeign, isAware), "", diagnose.ForeignFileCapability},
@@ -109,7 +108,7 @@ func TestJudgeBind(t *testing.T) {
 
 // becomes lets the program before the last change to another user.
 func becomes(uid uint32) change {
-	return func(s *scenario.Start) { s.Program.Last().UID = &uid }
+	return func(s *scenario.Start) { s.Program.Last().Switch = &scenario.Switch{By: "gosu", UID: &uid} }
 }
 
 // TestJudgeAll holds that one address that fails is enough, and that a range is

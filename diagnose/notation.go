@@ -22,8 +22,10 @@ func (x *candidate) flag(c Change) string {
 		return run + "without --network=host"
 	case HostUsers:
 		return run + "--userns=host"
+	case NoSysctl:
+		return run + "without --sysctl"
 	case RunAsUser:
-		return fmt.Sprintf("%s--user=%d", run, ordinaryUser)
+		return run + "--user=" + x.userText()
 	case RunAsRoot:
 		return run + "--user=0"
 	default:
@@ -46,6 +48,15 @@ func (x *candidate) at(change string) string {
 	}
 }
 
+// userText is the user that [RunAsUser] names, with the group that it changes to.
+func (x *candidate) userText() string {
+	uid, gid := x.ordinary()
+	if x.user == nil {
+		return fmt.Sprint(uid)
+	}
+	return fmt.Sprintf("%d:%d", uid, gid)
+}
+
 func joinPath(path, key string) string {
 	if path == "" {
 		return key
@@ -66,8 +77,10 @@ func (x *candidate) composeKey(c Change) string {
 		return x.at("network_mode: leave out host")
 	case HostUsers:
 		return x.at("userns_mode: host")
+	case NoSysctl:
+		return x.at("sysctls: leave out net.*")
 	case RunAsUser:
-		return x.at(fmt.Sprintf("user: %q", fmt.Sprint(ordinaryUser)))
+		return x.at(fmt.Sprintf("user: %q", x.userText()))
 	case RunAsRoot:
 		return x.at(`user: "0"`)
 	default:
@@ -88,8 +101,11 @@ func (x *candidate) podField(c Change) string {
 		return x.atPod("hostNetwork: false")
 	case HostUsers:
 		return x.atPod("hostUsers: true")
+	case NoSysctl:
+		return x.atPod("securityContext.sysctls: leave out net.*")
 	case RunAsUser:
-		return x.at(fmt.Sprintf("securityContext.runAsUser: %d", ordinaryUser))
+		uid, _ := x.ordinary()
+		return x.at(fmt.Sprintf("securityContext.runAsUser: %d", uid))
 	case RunAsRoot:
 		return x.at("securityContext.runAsUser: 0")
 	default:

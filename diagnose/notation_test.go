@@ -118,7 +118,6 @@ func TestNotation(t *testing.T) {
 			"ambient":              "as root: setpriv --reuid=1000 --inh-caps=+net_bind_service --ambient-caps=+net_bind_service '/opt/my server'",
 		}},
 		{"docker, path", both(byDocker, low, lost, path("/opt/my server")), map[string]string{"direct": "--entrypoint='/opt/my server', so that /bin/sh does not start it"}},
-		{"shell, no path", path(""), map[string]string{"file-grant-effective": "sudo setcap cap_net_bind_service=ep the program's file"}},
 		{"shell, sets", both(isAware, file("cap_net_raw=ip")), map[string]string{"file-grant": "sudo setcap 'cap_net_raw=ip cap_net_bind_service+p' /usr/bin/server"}},
 		{"shell, image", func(s *scenario.Start) { s.Request.Image = "web" }, map[string]string{"file-grant-effective": "in the image: setcap cap_net_bind_service=ep /usr/bin/server"}},
 		{"shell, foreign", both(isAware, file(permitted), isForeign), map[string]string{"file-grant": "in the user namespace where the program runs: setcap cap_net_bind_service=p /usr/bin/server"}},

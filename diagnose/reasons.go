@@ -43,6 +43,9 @@ func (j *Judgement) needs(s *scenario.Start, port int) string {
 
 // portStart tells a sysctl that was read from one that is taken for granted.
 func (j *Judgement) portStart(s *scenario.Start) string {
+	if j.noPortStart {
+		return "1024 for good before Linux 4.11"
+	}
 	text := fmt.Sprint(j.Network.PortStart)
 	if s.Settings.PortStart == scenario.Unset {
 		return text + " by default"

@@ -14,10 +14,16 @@ type Remedy struct {
 	Changes []Change
 	// How is the changes in the notation of the start's source.
 	How string
+	// Gives says what the changed start has more than the one before, and to whom.
+	Gives string
+	// If is what has to be so besides; "" if nothing has.
+	If string
 	// Withheld is why the platform's policy forbids it; "" where it does not.
 	Withheld string
 	// Start is the changed start.
 	Start *scenario.Start
+
+	root bool // it runs as root, and did not before
 }
 
 // Change returns the identifiers of the changes, joined by "+".
@@ -29,18 +35,6 @@ func (r Remedy) Change() string {
 	return strings.Join(ids, "+")
 }
 
-// Gives says what the remedy gives, and to whom: that of its greatest change.
-func (r Remedy) Gives() string {
-	nothing := ChangePort.Gives()
-	gives := nothing
-	for _, c := range r.Changes {
-		if c.Gives() != nothing {
-			gives = c.Gives()
-		}
-	}
-	return gives
-}
-
 // Policy says why the platform forbids a changed start, or "".
 type Policy func(*scenario.Start, []Change) string
 
@@ -49,22 +43,29 @@ const most = 6
 
 // Remedies returns changes after which the start works, each judged again by the
 // law, least privilege first. None contains another. Those that the policy
-// forbids say why, and come last; a nil policy forbids nothing.
+// forbids say why, and come last; a nil policy forbids nothing. What is not known about
+// the start is not looked at: [Weigh] does that.
 func Remedies(k law.Kernel, s *scenario.Start, j *Judgement, policy Policy) []Remedy {
-	if j.OK() || len(s.Program.Chain) == 0 { // what is not there, no change of a start makes
+	return remedies(k, []variant{{start: s, judgement: *j}}, policy)
+}
+
+// remedies returns those that make every variant work.
+func remedies(k law.Kernel, all []variant, policy Policy) []Remedy {
+	at := slices.IndexFunc(all, func(v variant) bool { return !v.judgement.OK() })
+	if at < 0 || len(all[at].start.Program.Chain) == 0 { // what is not there, no change of a start makes
 		return nil
 	}
-	x := newCandidate(s, j)
+	x := newCandidate(all[at:])
 	var single []Change
 	for c := range numChanges {
-		if x.applies(c) && x.how(c) != "" {
+		if x.appliesToOne(c, all) && x.how(c) != "" {
 			single = append(single, c)
 		}
 	}
 	var found []Remedy
 	for size := 1; size <= 3; size++ {
 		combinations(single, size, func(changes []Change) {
-			if r, ok := x.try(k, changes, found); ok {
+			if r, ok := x.try(k, changes, all, found); ok {
 				found = append(found, r)
 			}
 		})
@@ -72,29 +73,54 @@ func Remedies(k law.Kernel, s *scenario.Start, j *Judgement, policy Policy) []Re
 			break
 		}
 	}
-	slices.SortStableFunc(found, func(a, b Remedy) int { return compare(a.Changes, b.Changes) })
+	slices.SortStableFunc(found, compare)
 	return x.finish(found, policy)
 }
 
-// try judges the start with the changes, unless fewer of them will do.
-func (x *candidate) try(k law.Kernel, changes []Change, found []Remedy) (Remedy, bool) {
+// appliesToOne reports whether the change applies to a variant that does not work.
+func (x *candidate) appliesToOne(c Change, all []variant) bool {
+	return slices.ContainsFunc(all, func(v variant) bool {
+		one := *x
+		one.start, one.found = v.start, &v.judgement
+		return !v.judgement.OK() && one.applies(c)
+	})
+}
+
+// try judges the variants with the changes, unless fewer of them will do.
+func (x *candidate) try(k law.Kernel, changes []Change, all []variant, found []Remedy) (Remedy, bool) {
 	for _, f := range found {
 		if containsAll(changes, f.Changes) {
 			return Remedy{}, false
 		}
 	}
-	s := x.start.Clone()
+	r := Remedy{Changes: slices.Clone(changes)}
+	gives := gains{}
+	for i := range all {
+		before := &all[i]
+		s := x.changed(changes, before.start)
+		after := Judge(k, s)
+		if !after.OK() {
+			return Remedy{}, false
+		}
+		gives.add(before, s, &after)
+		if before.start == x.start {
+			r.Start = s
+		}
+	}
+	r.Gives, r.root = gives.String(), gives.root
+	return r, true
+}
+
+// changed returns a start with the changes.
+func (x *candidate) changed(changes []Change, start *scenario.Start) *scenario.Start {
+	s := start.Clone()
 	for _, c := range changes {
 		x.apply(c, s)
 	}
 	if len(changes) > 1 || changes[0] != ChangePort { // the program has to be started again
 		s.Running = nil
 	}
-	after := Judge(k, s)
-	if !after.OK() {
-		return Remedy{}, false
-	}
-	return Remedy{Changes: slices.Clone(changes), Start: s}, true
+	return s
 }
 
 // finish words the remedies, and asks the policy about them.
@@ -118,9 +144,17 @@ func (x *candidate) finish(found []Remedy, policy Policy) []Remedy {
 	return append(offered[:min(len(offered), most)], withheld[:min(len(withheld), most)]...)
 }
 
-// compare orders by the greatest change, then by the number, then by the others.
-func compare(a, b []Change) int {
-	return cmp.Or(cmp.Compare(slices.Max(a), slices.Max(b)), cmp.Compare(len(a), len(b)), slices.Compare(a, b))
+// compare orders by the greatest change, then by the number, then by the others. What
+// makes a program root that was not comes as late as the change that says so.
+func compare(a, b Remedy) int {
+	return cmp.Or(cmp.Compare(a.greatest(), b.greatest()), cmp.Compare(len(a.Changes), len(b.Changes)), slices.Compare(a.Changes, b.Changes))
+}
+
+func (r *Remedy) greatest() Change {
+	if r.root {
+		return RunAsRoot
+	}
+	return slices.Max(r.Changes)
 }
 
 func containsAll(all, some []Change) bool {

@@ -67,7 +67,7 @@ func TestRemedyChanges(t *testing.T) {
 		{"refused root, low port", both(byKubernetes, asRoot, refused(scenario.CauseRunAsNonRoot)), "change-port+run-as-user run-as-user+sysctl run-as-user+file-grant-effective"},
 		{"refused by name, low port", both(byKubernetes, refused(scenario.CauseRunAsNonRoot)), "change-port+run-as-user run-as-user+sysctl run-as-user+file-grant-effective"},
 		{"own sysctl", both(byPodman, inUserns, portStart(2000), listen(1500)), "change-port sysctl file-grant-effective add-capability run-as-root"},
-		{"sysctl of the host", both(byDocker, hostNetwork, refused(scenario.CauseSysctlHostNetwork)), "own-network"},
+		{"sysctl of the host", both(byDocker, hostNetwork, refused(scenario.CauseSysctlHostNetwork)), "change-port+no-sysctl no-sysctl+file-grant-effective own-network no-sysctl+host-sysctl"},
 
 		{"docker", both(byDocker, portStart(1024)), "change-port sysctl file-grant-effective run-as-root"},
 		{"docker, nothing", both(byDocker, portStart(1024), nothing), "change-port sysctl file-grant-effective+add-capability add-capability+run-as-root"},
@@ -100,15 +100,28 @@ func TestRemedyChanges(t *testing.T) {
 	}
 }
 
-// TestRemedyPrivilege holds that a remedy gives what its greatest change gives.
-func TestRemedyPrivilege(t *testing.T) {
-	for want, changes := range map[string][]diagnose.Change{
-		"nothing":        {diagnose.ChangePort, diagnose.FileStrip},
-		"root":           {diagnose.AddCapability, diagnose.RunAsRoot},
-		"one capability": {diagnose.FilePermitted, diagnose.AddCapability},
+// TestGives holds that a remedy says what the changed start has more.
+func TestGives(t *testing.T) {
+	for want, tc := range map[string]struct {
+		change change
+		remedy string
+	}{
+		"nothing":                    {both(file(effective), nothing, listen(8080)), "file-strip"},
+		"root":                       {both(), "run-as-root"},
+		"root; CAP_NET_BIND_SERVICE": {both(byDocker, hostNetwork, nothing), "add-capability+run-as-root"},
+		"CAP_NET_BIND_SERVICE":       {both(file(effective), nothing), "add-capability"},
+		"CAP_NET_BIND_SERVICE, for child processes too":                                               {both(bySystemd, isAware), "ambient"},
+		"low ports for every program on the host":                                                     {both(), "host-sysctl"},
+		"low ports for every program in the network namespace":                                        {byPodman, "sysctl"},
+		"privilege gains at execve (set-user-ID files)":                                               {both(file(permitted), isAware, noNewPrivs), "allow-new-privs"},
+		"the host's user namespace":                                                                   {both(file(permitted), isAware, inUserns), "host-users"},
+		"the capability for whoever may execute the file":                                             {isAware, "file-grant"},
+		"the capability for whoever may execute the file, which then starts only where it is granted": {both(), "file-grant-effective"},
 	} {
-		if got := (diagnose.Remedy{Changes: changes}).Gives(); got != want {
-			t.Errorf("%v: got %q, want %q", changes, got, want)
+		found := remedies(startOf(tc.change), nil)
+		i := slices.IndexFunc(found, func(r diagnose.Remedy) bool { return r.Change() == tc.remedy })
+		if i < 0 || found[i].Gives != want {
+			t.Errorf("%s: %v, want one that gives %q", tc.remedy, found, want)
 		}
 	}
 }

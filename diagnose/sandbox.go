@@ -62,7 +62,7 @@ func sandboxedExec(s *scenario.Start, i int) (a Answer, refused bool) {
 	if box.Missing != "" {
 		return Answer{Errno: law.OtherErrno, Cause: HiddenPath, Reason: box.Missing}, true
 	}
-	if step.UID != nil {
+	if step.Switch != nil {
 		for _, call := range changesOfIDs {
 			if a, refused = filtered(s, call, "the change of user"); refused {
 				return a, true
@@ -150,7 +150,7 @@ func (x *candidate) sandboxChanges(c Change) bool {
 func (x *candidate) callsToAllow() []string {
 	box := &x.start.Settings.Sandbox
 	needed := []string{"execve"}
-	if slices.ContainsFunc(x.start.Program.Chain, func(s scenario.Step) bool { return s.UID != nil }) {
+	if slices.ContainsFunc(x.start.Program.Chain, func(s scenario.Step) bool { return s.Switch != nil }) {
 		needed = append(needed, changesOfIDs...)
 	}
 	if len(x.start.Listens) > 0 {

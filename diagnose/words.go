@@ -20,10 +20,20 @@ func (x *candidate) how(c Change) string {
 		return x.commandForFile(c)
 	case Direct:
 		return x.executeDirectly()
+	case NoInit:
+		return x.withoutInit()
 	case Restart:
 		return "start it again"
 	case HostSysctl:
-		return fmt.Sprintf("on the host: sysctl -w net.ipv4.ip_unprivileged_port_start=%d", x.port)
+		port := x.port
+		if p := x.lowestPublished(); x.refusedFor(scenario.CauseRootlessPort) {
+			port = p
+		}
+		return fmt.Sprintf("on the host: sysctl -w net.ipv4.ip_unprivileged_port_start=%d", port)
+	case MeetPolicy:
+		return x.start.Refused.Remedy
+	case PublishElsewhere:
+		return x.publishElsewhere()
 	}
 	switch x.start.Syntax {
 	case scenario.DockerRun, scenario.PodmanRun:
@@ -52,14 +62,37 @@ func (x *candidate) listenElsewhere() string {
 		}
 	}
 	text := "let it listen on " + strings.Join(to, ", ")
-	switch x.start.Syntax {
-	case scenario.DockerRun, scenario.PodmanRun, scenario.Compose:
-		return text + "; a published port can stay as it is outside"
-	case scenario.Kubernetes:
+	switch {
+	case x.containerized() && x.start.Settings.Network == scenario.NetworkHost:
+		return text + "; clients must use the new port"
+	case x.containerized() && x.start.Syntax == scenario.Kubernetes:
 		return text + "; a Service can stay on the port as it is, with another targetPort"
+	case x.containerized() && x.start.Syntax != scenario.OCI:
+		return text + "; a published port can stay as it is outside"
 	default:
 		return text
 	}
+}
+
+// publishElsewhere names the ports of the host to publish instead.
+func (x *candidate) publishElsewhere() string {
+	changed := x.start.Clone()
+	x.changeSettings(PublishElsewhere, changed)
+	var to []string
+	for i, l := range changed.Published {
+		if was := x.start.Published[i]; l.Port != was.Port {
+			to = append(to, fmt.Sprintf("port %d of the host instead of %d", l.Port, was.Port))
+		}
+	}
+	return "publish " + strings.Join(to, ", ")
+}
+
+// withoutInit words leaving out the runtime's init.
+func (x *candidate) withoutInit() string {
+	if x.start.Syntax == scenario.Compose {
+		return x.at("init: false")
+	}
+	return string(x.start.Syntax) + " run without --init"
 }
 
 // commandForFile words a change of the file, wherever it lies.
@@ -129,7 +162,10 @@ func (x *candidate) containerized() bool {
 
 func (x *candidate) executeDirectly() string {
 	path := x.start.Program.Last().Path
-	first := x.start.Program.Chain[0].Path
+	if path == "" || scenario.ExecutesOthers(path) {
+		return "" // what it executes is not known
+	}
+	first := x.start.Program.Chain[x.inits()].Path
 	switch x.start.Syntax {
 	case scenario.DockerRun, scenario.PodmanRun:
 		return fmt.Sprintf("--entrypoint=%s, so that %s does not start it", shellWord(path), first)

@@ -59,6 +59,9 @@ type Kernel struct {
 	SuidDumpable uint8
 	// NoFileCaps says that the kernel was booted with no_file_caps.
 	NoFileCaps bool
+	// NoPortStart says that the kernel has no sysctl net.ipv4.ip_unprivileged_port_start,
+	// so that ports below [DefaultPortStart] need a capability everywhere: Linux below 4.11.
+	NoPortStart bool
 	// Known holds the capabilities that the kernel knows; it does not see others
 	// in a file. Empty stands for those that have a name.
 	Known capset.Set

@@ -13,6 +13,10 @@ var (
 	firstNewRule = [2]int{6, 18}
 )
 
+// firstPortStart is the first release with net.ipv4.ip_unprivileged_port_start
+// (4548b683b781, "Introduce a sysctl that modifies the value of PROT_SOCK").
+var firstPortStart = [2]int{4, 11}
+
 // KernelOf returns what a kernel of the release does, such as "6.1.0-49-amd64",
 // with its default settings. sure is false between the releases in which a rule
 // changed; then it is taken for the newer. The error names the input.
@@ -29,7 +33,7 @@ func KernelOf(release string) (k Kernel, sure bool, err error) {
 	}
 	switch v := [2]int{x, y}; {
 	case !less(lastOldRule, v):
-		return Kernel{SetID: SetIDByReal}, true, nil
+		return Kernel{SetID: SetIDByReal, NoPortStart: less(v, firstPortStart)}, true, nil
 	case less(v, firstNewRule):
 		return Kernel{}, false, nil
 	default:

@@ -92,6 +92,15 @@ var behaviours = [...]Behaviour{
 	{Runtime: Shell, Default: capset.All, PortStart: law.DefaultPortStart, Source: "capabilities(7)"},
 }
 
+// Before reports whether the version, or the assumed one, is below another.
+func (r Runtime) Before(version string) bool {
+	own := r.Version
+	if own == "" {
+		own = assumedVersions[r.Name]
+	}
+	return versionLess(own, version)
+}
+
 // Behaviour returns what the runtime does in its version.
 func (r Runtime) Behaviour() Behaviour {
 	version := r.Version

@@ -31,6 +31,8 @@ type Start struct {
 	Request Request
 	Program Program
 	Listens []Listen
+	// Published is the ports of the host that the runtime binds for it.
+	Published []Listen
 	// listening is which ports AddListen has added.
 	listening map[portKey]bool
 	// Notes is what the reader should know about how the source was read: what
@@ -51,7 +53,7 @@ type Start struct {
 // Clone returns a copy that can be changed without changing s.
 func (s *Start) Clone() *Start {
 	c := *s
-	c.Program.Chain = slices.Clone(s.Program.Chain)
+	c.Program.Chain, c.Published = slices.Clone(s.Program.Chain), slices.Clone(s.Published)
 	c.Listens, c.Notes, c.listening = slices.Clone(s.Listens), slices.Clone(s.Notes), nil // it is made again from Listens
 	c.Settings.Groups, c.Unknowns = slices.Clone(s.Settings.Groups), slices.Clone(s.Unknowns)
 	if s.Settings.Given != nil {
@@ -78,6 +80,8 @@ type Request struct {
 	Groups []string
 	// NonRoot asks the runtime to refuse root (runAsNonRoot).
 	NonRoot bool
+	// NetSysctl is the name of a sysctl of the network that is to be set; "" for none.
+	NetSysctl string
 	// Init says that the runtime starts an init of its own first (--init).
 	Init bool
 	// UserOfHost says that User and Groups are looked up on a machine, as systemd does
@@ -122,6 +126,21 @@ const (
 	// CauseSysctlHostNetwork says that net.ipv4.ip_unprivileged_port_start was to
 	// be set for a container on the host's network, which engines refuse.
 	CauseSysctlHostNetwork Cause = "sysctl-host-network"
+	// CauseSysctlRefused says that the kernel does not have, or does not take, a sysctl
+	// that was to be set.
+	CauseSysctlRefused Cause = "sysctl-refused"
+	// CauseUnsafeSysctl says that a kubelet does not allow a sysctl unless its own
+	// settings name it.
+	CauseUnsafeSysctl Cause = "unsafe-sysctl"
+	// CauseRootlessPort says that a runtime without root was to publish a port of the
+	// host that needs a capability.
+	CauseRootlessPort Cause = "rootless-port"
+	// CauseUnmappedUser says that the user has no number in the pod's user namespace.
+	CauseUnmappedUser Cause = "unmapped-user"
+	// CausePolicyRefused says that the platform's policy does not admit the object as it is.
+	CausePolicyRefused Cause = "policy-refused"
+	// CauseNoUserNamespace says that the runtime cannot give the pod a user namespace.
+	CauseNoUserNamespace Cause = "no-user-namespace"
 	// CauseMasked says that the unit is masked, so that systemd does not start it.
 	CauseMasked Cause = "masked"
 	// CauseInvalidManifest says that the API server does not accept the object,
@@ -135,6 +154,10 @@ type Refusal struct {
 	Cause Cause
 	// Reason is one clause.
 	Reason string
+	// Remedy is what the source has to say instead, in its notation, and Apply makes
+	// that of a start; "" and nil where there is nothing that would do.
+	Remedy string
+	Apply  func(*Start)
 }
 
 // Syntax is the notation that the start was written in, and in which changes
@@ -168,7 +191,9 @@ type Settings struct {
 	Runtime Runtime
 	UID     uint32
 	GID     uint32
-	Groups  []uint32
+	// Somebody says that UID and GID stand for those of any user but root.
+	Somebody bool
+	Groups   []uint32
 	// Granted is the bounding set that the runtime is asked for: its defaults
 	// with what is added and without what is dropped, or CapabilityBoundingSet=.
 	Granted capset.Set
@@ -190,15 +215,22 @@ type Settings struct {
 	Nosuid bool
 	// UserNamespace says that the program runs in a user namespace of its own.
 	UserNamespace bool
-	Network       NetworkMode
+	// Rootless says that the runtime itself belongs to an ordinary user, and lives in
+	// that user's namespace.
+	Rootless bool
+	Network  NetworkMode
 	// NetworkOutside says that the network namespace, though not the host's,
 	// belongs to the user namespace around the program's: it was made before.
 	NetworkOutside bool
 	// PortStart is net.ipv4.ip_unprivileged_port_start where the source sets or
 	// states it, or Unset.
 	PortStart int
-	Tracer    law.Tracer
-	SharedFS  bool
+	// SetsPortStart says that the runtime is asked to set it.
+	SetsPortStart bool
+	// HostPortStart is that of the host, where a rootless runtime publishes ports.
+	HostPortStart int
+	Tracer        law.Tracer
+	SharedFS      bool
 	// Sandbox is what is refused whatever the capabilities are.
 	Sandbox Sandbox
 }
@@ -228,20 +260,44 @@ type Program struct {
 	Chain []Step
 	// Awareness says whether the last program raises what it is permitted.
 	Awareness Awareness
-	// Unknown says that the file was not found, and is taken to carry no
-	// capabilities.
-	Unknown bool
 }
 
-// Step is one execve(2), or a change of ids by the program that calls the next.
+// Step is one execve(2).
 type Step struct {
-	// Path is the file that is executed; for a script that of its interpreter.
+	// Path is the file that is executed; for a script that of its interpreter; "" for
+	// one whose name is not known.
 	Path string
+	// Args is the command line, if it is known.
+	Args []string
 	File law.File
-	// UID is set where the program before changed to another user (gosu,
-	// su-exec, setpriv) and executed this one.
-	UID *uint32
+	// Switch is set where the program before changed its user and executed this one.
+	Switch *Switch
 }
+
+// Switch is a change of the user before the next execve(2), by a program such as gosu.
+type Switch struct {
+	// By is the program's name.
+	By string
+	// UID and GID are what it changes to, where it does.
+	UID, GID *uint32
+	// Somebody says that they stand for any but root's.
+	Somebody bool
+	// Groups says that it sets the supplementary groups, for which it needs CAP_SETGID
+	// whoever it is.
+	Groups bool
+	// RootOnly says that it refuses anybody but root.
+	RootOnly bool
+	// NoNewPrivs says that it sets no_new_privs.
+	NoNewPrivs bool
+	// Inheritable, Ambient and Bounding are what it makes of these sets.
+	Inheritable, Ambient, Bounding SetChange
+}
+
+// SetChange is what is added to a set of capabilities, and what is taken out of it.
+type SetChange struct{ Add, Drop capset.Set }
+
+// Of returns the changed set.
+func (c SetChange) Of(set capset.Set) capset.Set { return set&^c.Drop | c.Add }
 
 // Last returns the step that starts the listening program.
 func (p *Program) Last() *Step { return &p.Chain[len(p.Chain)-1] }

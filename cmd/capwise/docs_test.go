@@ -94,6 +94,8 @@ func runCommand(t *testing.T, args []string) (string, int) {
 		return out.String(), 0
 	case errors.Is(err, errFails):
 		return out.String(), exitFails
+	case errors.Is(err, errDepends):
+		return out.String(), exitDepends
 	default:
 		return out.String() + "capwise: " + err.Error() + "\n", exitError
 	}

@@ -55,7 +55,6 @@ func (e *explain) doctor(cmd *cobra.Command, _ []string) error {
 	if len(found.Listens) == 0 {
 		found.AddListen(scenario.Listen{Network: "tcp", Address: ":80", Port: 80, From: "doctor"})
 	}
-	judgement := diagnose.Judge(kernel, found.Start)
-	remedies := diagnose.Remedies(kernel, found.Start, &judgement, nil)
-	return write(cmd, report.Of(report.New(found.Start, &judgement, remedies)), e.format, e.trace)
+	outlook := diagnose.Weigh(kernel, found.Start, nil)
+	return write(cmd, report.Of(report.New(found.Start, &outlook)), e.format, e.trace)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/capwise/capwise/image/layer"
 	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/image/rootfs"
+	"github.com/capwise/capwise/image/shell"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
 )
@@ -43,11 +44,11 @@ const explainExamples = `  capwise explain -- docker run --cap-drop=ALL --user=6
 
 // explain is the flags of the command.
 type explain struct {
-	image, fileCaps, version, kernel, program, policy, format, root string
-	pid                                                       int
-	files, profiles, listen, env                              []string
-	trace, try, offline                                       bool
-	cache                                                     cacheFlag
+	image, fileCaps, version, kernel, program, policy, format, user, container, root string
+	pid                                                                              int
+	files, profiles, listen, env                                                     []string
+	trace, try, offline                                                              bool
+	cache                                                                            cacheFlag
 }
 
 func newExplain() *cobra.Command {
@@ -67,6 +68,9 @@ func newExplain() *cobra.Command {
 	f.StringVar(&e.root, "root", "", "folder with the tree of another machine, whose units, users and programs count instead of this machine's")
 	f.StringVar(&e.image, "image", "", "image that is executed, instead of the one that the source names: "+ref.Help()+", or - for an archive on standard input")
 	f.StringVar(&e.fileCaps, "file-caps", "", "capabilities of the program's file, such as cap_net_bind_service=p, or = for none")
+	f.StringVar(&e.user, "user", "", "user that the image's program runs as where the source does not say: a number or NAME[:GROUP]")
+	f.StringVar(&e.container, "container", "", "name of the one container or service that --image, --file-caps, --user, --listen and --program are about")
+	f.StringVar(&e.container, "service", "", "the same as --container")
 	f.StringVar(&e.version, "runtime-version", "", "version of the runtime where it matters, such as 20.10.24 or cri-o:1.30")
 	f.StringVar(&e.kernel, "kernel", "", "release of the kernel where it matters, such as 6.1")
 	f.StringVar(&e.policy, "policy", "", "withhold what the policy of a Kubernetes platform forbids: baseline, restricted (Pod Security) or restricted-v2 (OpenShift)")
@@ -102,15 +106,12 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 	}
 	r := report.Of()
 	for _, s := range starts {
-		if len(s.Listens) == 0 && s.Refused == nil {
-			s.Note("no listen address found, so no bind was checked; name one with --listen")
-		}
 		var forbids diagnose.Policy
 		if s.Container != nil && options.Policy != nil {
 			forbids = options.Policy.Of(s.Container)
 		}
-		judgement := diagnose.Judge(kernel, s.Start)
-		answer := report.New(s.Start, &judgement, diagnose.Remedies(kernel, s.Start, &judgement, forbids))
+		outlook := diagnose.Weigh(kernel, s.Start, forbids)
+		answer := report.New(s.Start, &outlook)
 		if e.try {
 			if answer.Tried, err = try(s.Start); err != nil {
 				return err
@@ -134,7 +135,7 @@ func try(s *scenario.Start) (*report.Tried, error) {
 	return &report.Tried{Agrees: len(c.Differences) == 0, Differences: c.Differences, Notes: c.Notes}, nil
 }
 
-// write writes the answer, and returns errFails if it is "it would fail".
+// write writes the answer, and returns errFails if it is "it would fail", or errDepends.
 func write(cmd *cobra.Command, r *report.Report, format string, trace bool) error {
 	var err error
 	if format == "json" {
@@ -142,10 +143,17 @@ func write(cmd *cobra.Command, r *report.Report, format string, trace bool) erro
 	} else {
 		err = r.WriteText(cmd.OutOrStdout(), trace)
 	}
-	if err == nil && !r.OK() {
-		err = errFails
+	if err != nil {
+		return err
 	}
-	return err
+	switch r.Worst() {
+	case report.Fails:
+		return errFails
+	case report.Depends:
+		return errDepends
+	default:
+		return nil
+	}
 }
 
 func (e *explain) kernelRules(cmd *cobra.Command) (law.Kernel, error) {
@@ -161,7 +169,8 @@ func (e *explain) kernelRules(cmd *cobra.Command) (law.Kernel, error) {
 
 // options reads the flags that say more than the source.
 func (e *explain) options() (sources.Options, error) {
-	o := sources.Options{Image: e.image, Version: e.version, Profiles: e.profiles, Root: e.root, Look: true, Offline: e.offline || os.Getenv(offlineVariable) != ""}
+	o := sources.Options{Image: e.image, Only: e.container, Version: e.version, Profiles: e.profiles, Root: e.root, Look: true, Offline: e.offline || os.Getenv(offlineVariable) != ""}
+	o.Given.Scripts, o.Given.User = shell.Scripts{}, e.user
 	if e.format != "text" && e.format != "json" {
 		return o, fmt.Errorf("--format %q: want text or json", e.format)
 	}

@@ -22,13 +22,18 @@ import (
 
 // Exit codes besides 0, of every command but exec, which has its own.
 const (
-	exitError = 1 // could not do it: bad input, I/O
-	exitFails = 2 // the answer is "it would fail"
+	exitError   = 1 // could not do it: bad input, I/O
+	exitFails   = 2 // the answer is "it would fail"
+	exitDepends = 3 // the answer is that it depends on what is not known
 )
 
 // errFails makes a command end with exitFails. Its answer is on standard output
 // already.
 var errFails = errors.New("it would fail")
+
+// errDepends makes a command end with exitDepends. Its answer is on standard output
+// already.
+var errDepends = errors.New("it depends on what is not known")
 
 // errFailed makes a command end with exitError, where it has been said why.
 var errFailed = errors.New("failed")
@@ -60,6 +65,8 @@ func run(args []string) int {
 		return 0
 	case errors.Is(err, errFails):
 		return exitFails
+	case errors.Is(err, errDepends):
+		return exitDepends
 	case errors.Is(err, errFailed):
 		return exitError
 	default:

@@ -7,6 +7,7 @@ import (
 
 	"github.com/capwise/capwise/aware"
 	"github.com/capwise/capwise/held"
+	"github.com/capwise/capwise/image/shell"
 	"github.com/capwise/capwise/scan"
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/lookup"
@@ -16,7 +17,7 @@ import (
 // program has lost.
 func (i *Image) Findings() ([]scan.Finding, error) {
 	start := scenario.Start{}
-	lookup.Resolve(&start, i, i.Config, lookup.Given{})
+	lookup.Resolve(&start, i, i.Config, lookup.Given{Scripts: shell.Scripts{}})
 	about, said := scan.ClassifyStart(&start)
 	capable := i.Capable()
 	byPath := map[string]*Capable{}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/internal/flags"
 )
@@ -19,6 +20,9 @@ type Caller struct {
 	UID, GID uint32
 	// Version is the engine's, "" if not known.
 	Version string
+	// PortStart is net.ipv4.ip_unprivileged_port_start of the host, which a rootless
+	// engine needs for what it publishes; 0 stands for the kernel's default.
+	PortStart int
 }
 
 // Parse reads a command line as root gives it, such as "docker", "run",
@@ -198,6 +202,7 @@ func (k *container) ports() error {
 			return fmt.Errorf("-p: %w", err)
 		}
 		k.listen(listens)
+		k.published(value)
 	}
 	for _, value := range k.options["expose"] {
 		listens, err := Exposed(value, "--expose "+value)
@@ -207,6 +212,22 @@ func (k *container) ports() error {
 		k.listen(listens)
 	}
 	return nil
+}
+
+// published notes the port of the host that -p names.
+func (k *container) published(value string) {
+	spec, protocol, _ := strings.Cut(value, "/")
+	parts := strings.Split(spec, ":")
+	if len(parts) < 2 || parts[len(parts)-2] == "" {
+		return // any that is free
+	}
+	if first, last, err := scenario.ParsePorts(parts[len(parts)-2]); err == nil {
+		k.start.Published = append(k.start.Published, scenario.NewListen(protocol, first, last, "-p "+value))
+	}
+	k.start.Settings.HostPortStart = k.caller.PortStart
+	if k.caller.PortStart == 0 {
+		k.start.Settings.HostPortStart = law.DefaultPortStart
+	}
 }
 
 func (k *container) listen(listens []scenario.Listen) {

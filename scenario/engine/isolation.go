@@ -25,6 +25,9 @@ func SecurityOption(start *scenario.Start, text string) error {
 			return fmt.Errorf("security option %q: want no-new-privileges, =true or =false", text)
 		}
 		start.Settings.NoNewPrivs = on || !given
+		if start.Settings.NoNewPrivs && start.Settings.Runtime.Name == scenario.Docker {
+			start.Note("a Docker that was installed by snap refuses every program under no-new-privileges (exec: operation not permitted); snap list docker says whether it was")
+		}
 	case "seccomp", "apparmor":
 		if value != "unconfined" && value != "" {
 			start.Note(fmt.Sprintf("the %s profile %s is not judged: it may refuse what the kernel's own rules allow", key, value))
@@ -50,17 +53,21 @@ func (k *container) security() error {
 	return nil
 }
 
-// Sysctl puts a setting into the start; of the sysctls only the one that says
-// where unprivileged ports begin matters.
+// Sysctl puts a setting into the start: the one that says where unprivileged ports
+// begin, and whether there is one of the network, which is refused on the host's.
 func Sysctl(start *scenario.Start, name, value string) error {
-	if strings.ReplaceAll(name, "/", ".") != portStart {
+	name = strings.ReplaceAll(name, "/", ".")
+	if strings.HasPrefix(name, "net.") && start.Request.NetSysctl == "" {
+		start.Request.NetSysctl = name
+	}
+	if name != portStart {
 		return nil
 	}
-	n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 16)
+	n, err := strconv.ParseUint(strings.TrimSpace(value), 10, 31)
 	if err != nil {
 		return fmt.Errorf("sysctl %s=%s: want a port number", name, value)
 	}
-	start.Settings.PortStart = int(n)
+	start.Settings.PortStart, start.Settings.SetsPortStart = int(n), true
 	return nil
 }
 
@@ -85,6 +92,7 @@ func (k *container) userNamespace() error {
 	mapped := k.options.Has("uidmap") || k.options.Has("gidmap") ||
 		k.options.Has("subuidname") || k.options.Has("subgidname")
 	s.UserNamespace = k.caller.Rootless || mapped
+	s.Rootless = k.caller.Rootless
 	switch mode {
 	case "", "host": // what the daemon's userns-remap changes shows in no command line
 	case "private", "auto", "nomap", "ns":
@@ -175,10 +183,10 @@ func (k *container) rootlessDocker() {
 // RefuseSysctl notes that the engine does not start a container at all for
 // which a sysctl of the network is to be set, and which has no network of its own.
 func RefuseSysctl(start *scenario.Start) {
-	if start.Settings.Network == scenario.NetworkHost && start.Settings.PortStart != scenario.Unset {
+	if start.Settings.Network == scenario.NetworkHost && start.Request.NetSysctl != "" {
 		start.Refused = &scenario.Refusal{
 			Cause:  scenario.CauseSysctlHostNetwork,
-			Reason: fmt.Sprintf("the sysctl %s cannot be set for a container on the host's network", portStart),
+			Reason: fmt.Sprintf("the sysctl %s cannot be set for a container on the host's network", start.Request.NetSysctl),
 		}
 	}
 }

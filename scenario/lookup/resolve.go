@@ -5,13 +5,10 @@
 package lookup
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"strconv"
 	"strings"
 
-	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/scenario"
 )
@@ -24,29 +21,54 @@ type Given struct {
 	Listens []scenario.Listen
 	// Awareness is "" if not said.
 	Awareness scenario.Awareness
+	// User is whom the image's program runs as, where neither the source nor a file says
+	// so; "" if not said.
+	User string
+	// Scripts reads shell scripts. Without it, nobody knows what they execute.
+	Scripts Scripts
+}
+
+// Scripts says what shell scripts execute at last.
+type Scripts interface {
+	// Endings returns the ways in which a script may end: none if that cannot be told.
+	// args is its positional parameters, $0 first, and uid whom it runs as, nil if that
+	// is not known.
+	Endings(text string, args []string, uid *uint32) []Ending
+}
+
+// Ending is one way in which a shell script may end.
+type Ending struct {
+	// Args is what it executes then; nil if that cannot be told.
+	Args []string
+	// If is one clause, what is so then; "" if there is no other way.
+	If string
 }
 
 // Resolve looks up what s asks for by name: the user, the program with all that
 // is executed before it, and the ports. files is nil where there is no file
 // system to look in. What cannot be found, and would keep the runtime from
-// starting the program, becomes s.Refused; what can only be guessed, a note.
+// starting the program, becomes s.Refused; what nobody knows, one of s.Unknowns.
 func Resolve(s *scenario.Start, files scenario.Files, image scenario.ImageConfig, given Given) {
 	if s.Request.WorkDir != "" {
 		image.WorkDir = s.Request.WorkDir
 	}
-	r := resolver{start: s, files: files, image: image, given: given}
-	if files != nil {
-		r.users = readAccounts(files)
+	r := resolver{start: s, files: files, image: image, given: given, known: files != nil}
+	if files == nil {
+		r.files = nowhere{}
+	}
+	r.users = readAccounts(r.files)
+	if user, _, _ := strings.Cut(s.Request.User, ":"); user == "" && given.User != "" {
+		s.Request.User = given.User + s.Request.User
 	}
 	r.user()
 	r.program()
 	r.listens()
-	r.awareness()
 }
 
 type resolver struct {
 	start *scenario.Start
 	files scenario.Files
+	known bool // there are files
 	users accounts
 	image scenario.ImageConfig
 	given Given
@@ -83,7 +105,7 @@ func (r *resolver) user() {
 	}
 	if hasGroup {
 		gid, err := r.users.groupID(group)
-		if err != nil && r.files != nil {
+		if err != nil && r.known {
 			r.refuse(scenario.CauseUnknownUser, "%v", err)
 		}
 		s.Settings.GID = gid
@@ -93,24 +115,66 @@ func (r *resolver) user() {
 			s.Settings.Groups = append(s.Settings.Groups, gid)
 		}
 	}
-	if s.Request.NonRoot && s.Settings.UID == 0 {
-		r.refuse(scenario.CauseRunAsNonRoot, "runAsNonRoot is set, and the program would run as root")
+	switch {
+	case user == "" && !r.known && s.Request.Image != "" && s.Running == nil:
+		r.unsureOfUser(hasGroup)
+	case s.Request.NonRoot && s.Settings.UID == 0:
+		r.refuseRoot(s)
 	}
 }
 
-// refuseName is kubelet's refusal to take a name of the image for a user other
-// than root, since it does not look it up.
+// refuseRoot says that kubelet does not start a program that would be root.
+func (r *resolver) refuseRoot(s *scenario.Start) {
+	if s.Refused == nil {
+		s.Refused = &scenario.Refusal{Cause: scenario.CauseRunAsNonRoot, Reason: "runAsNonRoot is set, and the program would run as root"}
+	}
+}
+
+// refuseName says of the image's user that kubelet knows it by number alone.
 func (r *resolver) refuseName(user string) {
 	if _, err := strconv.ParseUint(user, 10, 32); r.start.Request.NonRoot && user != "" && err != nil {
 		r.refuse(scenario.CauseRunAsNonRoot, "runAsNonRoot is set, and the image has the user %s by name, which kubelet does not look up", user)
 	}
 }
 
+// unsureOfUser is for an image whose USER is not known. Where kubelet refuses root, it
+// refuses a name, too.
+func (r *resolver) unsureOfUser(hasGroup bool) {
+	as := func(uid uint32) func(*scenario.Start) {
+		return func(s *scenario.Start) {
+			s.Settings.UID, s.Settings.Somebody = uid, uid == somebody
+			if !hasGroup {
+				s.Settings.GID = uid
+			}
+		}
+	}
+	u := scenario.Unknown{Fact: scenario.FactImageUser, What: "the USER of its image", Settle: "--user, or --image"}
+	if r.start.Request.NonRoot {
+		u.Cases = []scenario.Case{
+			{If: "the USER of its image is a number other than 0", Set: as(somebody)},
+			{If: "its image has no USER, or root", Set: func(s *scenario.Start) { as(0)(s); r.refuseRoot(s) }},
+			{If: "the USER of its image is a name", Set: func(s *scenario.Start) {
+				as(somebody)(s)
+				if s.Refused == nil {
+					s.Refused = &scenario.Refusal{Cause: scenario.CauseRunAsNonRoot, Reason: "runAsNonRoot is set, and kubelet does not look up users by name"}
+				}
+			}},
+		}
+	} else {
+		u.Cases = []scenario.Case{
+			{If: "its image has no USER, or root", Set: as(0)},
+			{If: "the USER of its image is another than root", Set: as(somebody)},
+		}
+	}
+	u.Cases[0].Set(r.start)
+	r.start.Unsure(u)
+}
+
 // somebody stands for a user whose number is not known, but who is not root.
 const somebody = 65532
 
 func (r *resolver) lookUp(user string) (account, error) {
-	if r.files != nil {
+	if r.known {
 		return r.users.user(user)
 	}
 	if n, err := strconv.ParseUint(user, 10, 32); err == nil {
@@ -120,35 +184,8 @@ func (r *resolver) lookUp(user string) (account, error) {
 		return account{}, nil
 	}
 	r.start.Note(fmt.Sprintf("user %q: the number is not known without the image; assuming a user other than root", user))
+	r.start.Settings.Somebody = true
 	return account{somebody, somebody}, nil
-}
-
-// program finds what is executed.
-func (r *resolver) program() {
-	s := r.start
-	entrypoint, args := s.Request.Entrypoint, s.Request.Args
-	if entrypoint == nil {
-		entrypoint = r.image.Entrypoint
-		if args == nil {
-			args = r.image.Cmd
-		}
-	}
-	s.Program.Args = append(append([]string(nil), entrypoint...), args...)
-	if len(s.Program.Chain) > 0 { // a source that knows it already
-		r.useFileCaps()
-		return
-	}
-	if r.files != nil && len(s.Program.Args) > 0 {
-		w := walk{resolver: r, search: r.search()}
-		if s.Request.Init {
-			s.Program.Chain = append(s.Program.Chain, scenario.Step{Path: "/sbin/docker-init"})
-		}
-		if err := w.execute(s.Program.Args, 0); err != nil {
-			r.refuseProgram(s.Program.Args[0], err)
-		}
-	}
-	r.unknownProgram()
-	r.useFileCaps()
 }
 
 func (r *resolver) search() string {
@@ -162,51 +199,14 @@ func (r *resolver) search() string {
 	}
 }
 
-func (r *resolver) refuseProgram(name string, err error) {
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		r.refuse(scenario.CauseNotExecutable, "%s in %s is not executable", name, r.files)
-	case errors.Is(err, errNotFound), errors.Is(err, fs.ErrNotExist):
-		r.refuse(scenario.CauseNotFound, "%s is not in %s", name, r.files)
-	default:
-		r.start.Note(fmt.Sprintf("%s in %s: %v", name, r.files, err))
-	}
-}
-
-// unknownProgram stands in where there is nothing to look the program up in.
-func (r *resolver) unknownProgram() {
-	s := r.start
-	if len(s.Program.Chain) > 0 || r.start.Refused != nil {
-		return
-	}
-	name := s.Request.Image
-	if len(s.Program.Args) > 0 {
-		name = s.Program.Args[0]
-	}
-	s.Program.Chain = []scenario.Step{{Path: name}}
-	if s.Request.Init {
-		s.Program.Chain = []scenario.Step{{Path: "/sbin/docker-init"}, {Path: name}}
-	}
-	if r.given.FileCaps == nil {
-		s.Program.Unknown = true
-		s.Note("it is not known what the image executes; assuming a file without capabilities; use --image or --file-caps")
-	}
-}
-
-func (r *resolver) useFileCaps() {
-	s := r.start
-	if r.given.FileCaps == nil || len(s.Program.Chain) == 0 {
-		return
-	}
-	last := s.Program.Last()
-	last.File.Caps, last.File.Malformed, last.File.Foreign = *r.given.FileCaps, false, false
-}
-
 // listens completes the addresses.
 func (r *resolver) listens() {
 	s := r.start
 	if len(r.given.Listens) > 0 {
 		s.Listens = r.given.Listens
+		return
+	}
+	if len(s.Listens) > 0 { // what the source names is what it uses
 		return
 	}
 	for _, e := range r.image.Exposed {
@@ -217,21 +217,5 @@ func (r *resolver) listens() {
 		}
 		l.From = "EXPOSE of the image"
 		s.AddListen(l)
-	}
-}
-
-// awareness says whether the program raises by itself: as the reader says, or
-// else by the file, which carries a merely permitted capability only for a
-// program that raises it.
-func (r *resolver) awareness() {
-	p := &r.start.Program
-	switch {
-	case r.given.Awareness != "":
-		p.Awareness = r.given.Awareness
-	case p.Awareness != "" || len(p.Chain) == 0:
-	case p.Last().File.Caps.Permitted.Has(capset.NetBindService) && !p.Last().File.Caps.Effective:
-		p.Awareness = scenario.Aware
-	default:
-		p.Awareness = scenario.Dumb
 	}
 }

@@ -57,6 +57,26 @@ var image = files{
 	"- /etc/passwd": "root:x:0:0::/:/bin/sh\nweb:x:33:34::/:\nodd:x:a:b::/:\n", "- /etc/group": "root:x:0:\nweb:x:44:\n",
 }
 
+// scripts reads scripts of one line that matters.
+type scripts struct{}
+
+func (scripts) Endings(text string, args []string, _ *uint32) []lookup.Ending {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	line := strings.TrimPrefix(lines[len(lines)-1], "exec ")
+	if strings.Contains(line, "$PROGRAM") || strings.Contains(line, "&&") {
+		return nil
+	}
+	var out []string
+	for _, word := range strings.Fields(line) {
+		if word == `"$@"` || word == `"${@}"` {
+			out = append(out, args[1:]...)
+		} else {
+			out = append(out, word)
+		}
+	}
+	return []lookup.Ending{{Args: out}}
+}
+
 // TestChain holds what is executed one after the other.
 func TestChain(t *testing.T) {
 	for args, want := range map[string]string{
@@ -64,28 +84,29 @@ func TestChain(t *testing.T) {
 		"/usr/bin/caddy":                     "/usr/bin/caddy",
 		"/entry caddy run":                   "/bin/sh /usr/bin/caddy",
 		"/entry-tini caddy run":              "/bin/sh /sbin/tini /usr/bin/caddy",
-		"/entry-odd caddy":                   "/bin/sh note",
-		"/entry-env caddy":                   "/usr/bin/env /usr/bin/caddy",
+		"/entry-odd caddy":                   "/bin/sh unknown",
+		"/entry-env caddy":                   "/usr/bin/env /bin/sh /usr/bin/caddy",
 		"tini -s -p SIGTERM -- caddy run":    "/sbin/tini /usr/bin/caddy",
 		"dumb-init --rewrite 15:3 caddy":     "/usr/bin/dumb-init /usr/bin/caddy",
 		"dumb-init -- /entry gosu web caddy": "/usr/bin/dumb-init /bin/sh /usr/sbin/gosu 33:/usr/bin/caddy",
 		"env A=B caddy":                      "/usr/bin/env /usr/bin/caddy",
 		"busybox sh -c exec|caddy":           "/bin/busybox /usr/bin/caddy",
 		"sh -c caddy|run":                    "/bin/sh /usr/bin/caddy",
-		"sh -c caddy|&&|true":                "/bin/sh note",
+		"sh -c caddy|&&|true":                "/bin/sh unknown",
 		"sh":                                 "/bin/sh",
 		"tini":                               "/sbin/tini",
 		"gosu":                               "/usr/sbin/gosu",
-		"setpriv --reuid=1 caddy":            "/usr/bin/setpriv note",
+		"setpriv --reuid=1 caddy":            "/usr/bin/setpriv 1:/usr/bin/caddy",
+		"setpriv --euid=1 caddy":             "/usr/bin/setpriv unknown",
 		"nothing":                            "not-found",
 		"./nothing":                          "not-found",
 		"/data":                              "not-executable",
 		"/lost":                              "not-found",
-		"/round":                             "/round note",
-		"/nested caddy":                      "/bin/sh /usr/bin/caddy",
+		"/round":                             "unknown note",
+		"/nested caddy":                      "/bin/sh unknown",
 	} {
 		s := scenario.Start{Request: scenario.Request{Args: fields(args)}}
-		lookup.Resolve(&s, image, scenario.ImageConfig{}, lookup.Given{})
+		lookup.Resolve(&s, image, scenario.ImageConfig{}, lookup.Given{Scripts: scripts{}})
 		if got := describe(&s); got != want {
 			t.Errorf("%s: got %s, want %s (notes %q, refused %+v)", args, got, want, s.Notes, s.Refused)
 		}
@@ -107,8 +128,12 @@ func describe(s *scenario.Start) string {
 	}
 	var words []string
 	for _, step := range s.Program.Chain {
-		if step.UID != nil {
-			words = append(words, fmt.Sprint(*step.UID, ":", step.Path))
+		if len(s.Unknowns) > 0 && step.Path == "" {
+			words = append(words, "unknown")
+			continue
+		}
+		if sw := step.Switch; sw != nil && sw.UID != nil {
+			words = append(words, fmt.Sprint(*sw.UID, ":", step.Path))
 		} else {
 			words = append(words, step.Path)
 		}
@@ -175,10 +200,44 @@ func TestGiven(t *testing.T) {
 			t.Errorf("%s: got %s with %s, want %s with %s", name, p.Awareness, p.Last().File.Caps, tc.awareness, tc.caps)
 		}
 	}
-	// Without files, what is executed is not known, and said to be so.
-	s := scenario.Start{Request: scenario.Request{Image: "caddy", User: "web", Init: true}}
-	lookup.Resolve(&s, nil, scenario.ImageConfig{}, lookup.Given{Listens: []scenario.Listen{{Port: 80}}})
-	if len(s.Notes) != 2 || s.Settings.UID == 0 || s.Program.Last().Path != "caddy" || len(s.Program.Chain) != 2 || len(s.Listens) != 1 {
-		t.Errorf("without files: %+v", s)
+}
+
+// TestNotKnown holds what nobody knows without files, and what the first case of each is.
+func TestNotKnown(t *testing.T) {
+	permitted := filecap.Caps{Permitted: bind, Revision: filecap.V2}
+	for name, tc := range map[string]struct {
+		request scenario.Request
+		given   lookup.Given
+		want    string
+	}{
+		"image":            {scenario.Request{Image: "web"}, lookup.Given{}, "image-user(2) file-capabilities(3)"},
+		"kubelet":          {scenario.Request{Image: "web", NonRoot: true}, lookup.Given{}, "image-user(3) file-capabilities(3)"},
+		"user said":        {scenario.Request{Image: "web"}, lookup.Given{User: "7"}, "file-capabilities(3)"},
+		"user of source":   {scenario.Request{Image: "web", User: "7"}, lookup.Given{User: "0"}, "file-capabilities(3)"},
+		"group of source":  {scenario.Request{Image: "web", User: ":7"}, lookup.Given{}, "image-user(2) file-capabilities(3)"},
+		"file said":        {scenario.Request{Image: "web", User: "7"}, lookup.Given{FileCaps: &permitted}, ""},
+		"dumb":             {scenario.Request{Image: "web", User: "7"}, lookup.Given{Awareness: scenario.Dumb}, "file-capabilities(2)"},
+		"argument":         {scenario.Request{Image: "web", User: "7", Args: []string{"-l", "80"}}, lookup.Given{}, "file-capabilities(3)"},
+		"wrapper":          {scenario.Request{Image: "web", User: "0", Args: []string{"gosu", "7", "/srv"}}, lookup.Given{}, "gosu 7:/srv file-capabilities(3)"},
+		"wrapper by name":  {scenario.Request{Image: "web", User: "0", Entrypoint: []string{"tini", "--", "su-exec", "app", "/srv"}, Args: []string{}}, lookup.Given{}, "tini su-exec 65532:/srv file-capabilities(3)"},
+		"shell":            {scenario.Request{Image: "web", User: "7", Entrypoint: []string{"sh", "-c", "exec /srv"}, Args: []string{}}, lookup.Given{FileCaps: &permitted}, "sh /srv"},
+		"shell, not told":  {scenario.Request{Image: "web", User: "0", Entrypoint: []string{"sh", "-c", "a && b"}, Args: []string{}}, lookup.Given{}, "sh unknown program(4)"},
+		"shell, told more": {scenario.Request{Image: "web", User: "0", Entrypoint: []string{"sh", "-c", "a && b"}, Args: []string{}}, lookup.Given{FileCaps: &permitted}, "sh "},
+	} {
+		s := scenario.Start{Request: tc.request}
+		tc.given.Scripts = scripts{}
+		lookup.Resolve(&s, nil, scenario.ImageConfig{}, tc.given)
+		s.Notes = nil
+		words := []string{describe(&s)}
+		for _, u := range s.Unknowns {
+			words = append(words, fmt.Sprintf("%s(%d)", u.Fact, len(u.Cases)))
+		}
+		want := tc.want
+		if len(s.Program.Chain) == 1 && len(s.Unknowns) > 0 {
+			want = "unknown " + want
+		}
+		if got := strings.TrimSpace(strings.Join(words, " ")); got != strings.TrimSpace(want) {
+			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
 	}
 }

@@ -1,192 +1,51 @@
 package lookup
 
 import (
-	"fmt"
-	"path"
-	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/capwise/capwise/scenario"
 )
 
-// walk follows what is executed from one program to the next.
-type walk struct {
-	*resolver
-	search string
-	uid    *uint32 // to which the program before changed
-}
+// wrapper says what a program executes that is started with arguments, and whether it
+// changes its user before. ok is false if that cannot be told; next is empty where it
+// executes nothing.
+type wrapper func(w *walk, args []string) (next []string, change *scenario.Switch, ok bool)
 
-// deepest is how many programs may come before the one that listens.
-const deepest = 8
+// wrappers is the programs whose purpose it is to execute another, by their names.
+// Those that change the user, and what they need for it, are described in
+// docs/runtimes.md.
+var wrappers map[string]wrapper
 
-// scriptSize is how much of an entrypoint is read to see what it executes.
-const scriptSize = 64 << 10
-
-// execute adds the program to the chain, and what it executes in turn, if it is
-// one whose only purpose that is.
-func (w *walk) execute(args []string, depth int) error {
-	if depth == deepest {
-		return fmt.Errorf("more than %d programs execute each other", deepest)
-	}
-	name, info, err := find(w.files, args[0], w.search, w.image.WorkDir)
-	if err != nil {
-		return err
-	}
-	head, err := w.files.Head(info.Path, scriptSize)
-	if err != nil {
-		return err
-	}
-	if m := w.misc(name, head); m != nil {
-		return w.registered(m, info)
-	}
-	if words := interpreter(head); words != nil {
-		return w.script(words, info.Path, string(head), args[1:], depth)
-	}
-	w.add(info)
-	if next := w.wrapped(args); len(next) > 0 {
-		return w.execute(next, depth+1)
-	}
-	return nil
-}
-
-func (w *walk) add(info scenario.FileInfo) {
-	p := &w.start.Program
-	p.Chain = append(p.Chain, scenario.Step{Path: info.Path, File: info.File, UID: w.uid})
-	w.uid = nil
-}
-
-// registered follows a file that the kernel executes by an interpreter of
-// binfmt_misc.
-func (w *walk) registered(m *Misc, info scenario.FileInfo) error {
-	if m.Credentials {
-		w.add(info)
-		w.start.Note(fmt.Sprintf("binfmt_misc (%s, flag C) has %s execute %s, whose own capabilities count", m.Name, m.Interpreter, info.Path))
-		return nil
-	}
-	by, err := w.interpreterOf(m.Interpreter)
-	if err != nil && m.Opened {
-		w.add(scenario.FileInfo{Path: m.Interpreter})
-		w.start.Note(fmt.Sprintf("binfmt_misc (%s) has %s execute %s, which was opened when it was registered; assuming that it carries no capabilities", m.Name, m.Interpreter, info.Path))
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("interpreter of %s, by binfmt_misc (%s): %w", info.Path, m.Name, err)
-	}
-	w.add(by)
-	w.start.Note(fmt.Sprintf("binfmt_misc (%s) has %s execute %s: the capabilities of %s count, and those of %s do not", m.Name, by.Path, info.Path, by.Path, info.Path))
-	return nil
-}
-
-// script follows a file with #!, for which the kernel executes the interpreter,
-// and whose own capabilities and set-id bits count for nothing.
-func (w *walk) script(words []string, name, text string, args []string, depth int) error {
-	info, err := w.interpreterOf(words[0])
-	if err != nil {
-		return fmt.Errorf("interpreter of %s: %w", name, err)
-	}
-	w.add(info)
-	next, ok := lastExec(text, args)
-	if !ok {
-		w.start.Note(fmt.Sprintf("%s is a script; what it executes at last could not be told", name))
-		return nil
-	}
-	return w.execute(next, depth+1)
-}
-
-// mostInterpreters is how many scripts may interpret each other (exec_binprm of
-// fs/exec.c).
-const mostInterpreters = 5
-
-// interpreterOf returns the program that interprets a script, which is the last
-// where interpreters are interpreted themselves.
-func (w *walk) interpreterOf(name string) (scenario.FileInfo, error) {
-	for range mostInterpreters {
-		found, info, err := find(w.files, name, w.search, w.image.WorkDir)
-		if err != nil {
-			return scenario.FileInfo{}, err
-		}
-		head, err := w.files.Head(info.Path, scriptSize)
-		if err != nil {
-			return scenario.FileInfo{}, err
-		}
-		m, words := w.misc(found, head), interpreter(head)
-		switch {
-		case m != nil && m.Credentials: // of this file, whatever executes it
-			return info, nil
-		case m != nil:
-			name = m.Interpreter
-		case words != nil:
-			name = words[0]
-		default:
-			return info, nil
-		}
-	}
-	return scenario.FileInfo{}, fmt.Errorf("more than %d scripts interpret each other", mostInterpreters)
-}
-
-// execLine matches a line of a shell script that replaces the shell.
-var execLine = regexp.MustCompile(`(?m)^\s*exec\s+(.+?)\s*$`)
-
-// lastExec returns the command line that the last exec of a script stands for,
-// with the script's own arguments in the place of "$@". ok is false where that
-// cannot be told.
-func lastExec(text string, args []string) (next []string, ok bool) {
-	matches := execLine.FindAllStringSubmatch(text, -1)
-	if matches == nil {
-		return nil, false
-	}
-	for _, word := range strings.Fields(matches[len(matches)-1][1]) {
-		switch word = strings.Trim(word, `"'`); {
-		case word == "$@" || word == "${@}":
-			next = append(next, args...)
-		case strings.ContainsAny(word, "$`<>|&;()*?"):
-			return nil, false
-		default:
-			next = append(next, word)
-		}
-	}
-	return next, len(next) > 0 && !strings.HasPrefix(next[0], "-")
-}
-
-// wrapped returns the command line that the program executes, nil if it is not
-// known to execute another.
-func (w *walk) wrapped(args []string) []string {
-	rest := args[1:]
-	switch path.Base(args[0]) {
-	case "tini", "tini-static", "docker-init", "dumb-init", "catatonit":
-		return afterOptions(rest, "-p", "-e", "-r", "--rewrite")
-	case "env", "nice", "nohup", "stdbuf":
-		return afterAssignments(afterOptions(rest, "-u", "-C", "-n", "--unset", "--chdir"))
-	case "gosu", "su-exec":
-		if len(rest) < 2 {
-			return nil
-		}
-		w.changeUser(rest[0])
-		return rest[1:]
-	case "sh", "bash", "dash", "ash", "busybox":
-		return w.shell(rest)
-	case "setpriv", "capsh", "sudo", "su", "runuser", "chroot", "unshare", "nsenter", "start-stop-daemon":
-		w.start.Note(fmt.Sprintf("%s changes more than is followed here: the answer is for %s itself", args[0], args[0]))
-		return nil
-	default:
-		return nil
+func init() { // which refer to each other
+	wrappers = map[string]wrapper{
+		"tini": plain("-p", "-e"), "tini-static": plain("-p", "-e"), "docker-init": plain("-p", "-e"), "catatonit": plain(),
+		"dumb-init": plain("-r", "--rewrite"),
+		"nice":      plain("-n", "--adjustment"), "nohup": plain(), "setsid": plain(), "stdbuf": plain("-i", "-o", "-e"),
+		"time": plain("-f", "-o"), "ionice": plain("-c", "-n", "-p"), "exec": plain("-a"),
+		"env": env, "timeout": timeout,
+		"gosu": user, "su-exec": user, "s6-setuidgid": user, "setuidgid": user,
+		"chpst": chpst, "setpriv": setpriv, "runuser": runuser, "su": su, "sudo": sudo, "doas": sudo,
+		"capsh": capsh, "start-stop-daemon": startStopDaemon,
+		"chroot": unfollowed, "unshare": unfollowed, "nsenter": unfollowed, "flock": unfollowed, "xargs": unfollowed,
 	}
 }
 
-func (w *walk) changeUser(name string) {
-	user, _, _ := strings.Cut(name, ":")
-	a, err := w.users.user(user)
-	if err != nil {
-		w.start.Note(err.Error())
-		return
+// plain is a wrapper that executes what follows its options, of which those named take
+// a value.
+func plain(withValue ...string) wrapper {
+	return func(_ *walk, args []string) ([]string, *scenario.Switch, bool) {
+		return afterOptions(args, withValue...), nil, true
 	}
-	w.uid = &a.uid
 }
+
+// unfollowed is a wrapper that changes more than is followed here.
+func unfollowed(*walk, []string) ([]string, *scenario.Switch, bool) { return nil, nil, false }
 
 // afterOptions returns what follows the options of a program, of which those
 // named take a value.
 func afterOptions(args []string, withValue ...string) []string {
-	for len(args) > 0 && strings.HasPrefix(args[0], "-") {
+	for len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' {
 		option := args[0]
 		args = args[1:]
 		if option == "--" {
@@ -198,46 +57,132 @@ func afterOptions(args []string, withValue ...string) []string {
 			}
 		}
 	}
-	if len(args) == 0 {
-		return nil
-	}
 	return args
+}
+
+func env(_ *walk, args []string) ([]string, *scenario.Switch, bool) {
+	return envCommand(args), nil, true
+}
+
+// envCommand is what env executes.
+func envCommand(args []string) []string {
+	for len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' {
+		option := args[0]
+		args = args[1:]
+		split, long := strings.CutPrefix(option, "--split-string=")
+		short, is := strings.CutPrefix(option, "-S")
+		switch {
+		case option == "--":
+			return afterAssignments(args)
+		case long:
+			args = append(strings.Fields(split), args...)
+		case is && short != "":
+			args = append(strings.Fields(short), args...)
+		case (is || option == "--split-string") && len(args) > 0:
+			args = append(strings.Fields(args[0]), args[1:]...)
+		case (option == "-u" || option == "-C" || option == "--unset" || option == "--chdir") && len(args) > 0:
+			args = args[1:]
+		}
+	}
+	return afterAssignments(args)
 }
 
 func afterAssignments(args []string) []string {
 	for len(args) > 0 && strings.Contains(args[0], "=") {
 		args = args[1:]
 	}
-	if len(args) == 0 {
-		return nil
-	}
 	return args
 }
 
-// shell returns the one simple command of sh -c, nil if there is more to it.
-func (w *walk) shell(args []string) []string {
-	if len(args) > 0 && args[0] == "sh" { // of busybox
-		args = args[1:]
+func timeout(_ *walk, args []string) ([]string, *scenario.Switch, bool) {
+	args = afterOptions(args, "-k", "-s", "--kill-after", "--signal")
+	if len(args) < 2 {
+		return nil, nil, true
 	}
-	for i, a := range args {
-		if !strings.HasPrefix(a, "-") {
-			return nil
-		}
-		if strings.HasSuffix(a, "c") && i+1 < len(args) {
-			return w.command(args[i+1])
-		}
-	}
-	return nil
+	return args[1:], nil, true
 }
 
-func (w *walk) command(text string) []string {
-	if strings.ContainsAny(text, "$`<>|&;(){}*?\"'\\\n") {
-		w.start.Note(fmt.Sprintf("sh -c %q: what it executes at last could not be told", text))
-		return nil
+// user is a wrapper whose first argument is the user.
+func user(w *walk, args []string) ([]string, *scenario.Switch, bool) {
+	if len(args) < 2 {
+		return nil, nil, true
 	}
-	words := afterAssignments(strings.Fields(text))
-	if len(words) > 0 && words[0] == "exec" {
-		words = words[1:]
+	change, ok := w.switchTo(args[0])
+	return args[1:], change, ok
+}
+
+// switchTo is a change to NAME, NUMBER, NAME:GROUP or NUMBER:NUMBER, with all groups.
+func (w *walk) switchTo(text string) (*scenario.Switch, bool) {
+	change := &scenario.Switch{Groups: true}
+	name, group, hasGroup := strings.Cut(text, ":")
+	if number, err := strconv.ParseUint(name, 10, 32); err == nil && !w.users.has(name) {
+		uid := uint32(number)
+		change.UID = &uid
+	} else if !w.identify(change, name) {
+		return nil, false
 	}
-	return words
+	if hasGroup {
+		gid, err := w.users.groupID(group)
+		if err != nil && w.known {
+			return nil, false
+		} else if err != nil {
+			gid = somebody
+		}
+		change.GID = &gid
+	}
+	return change, true
+}
+
+// identify fills in the user of a name.
+func (w *walk) identify(change *scenario.Switch, name string) bool {
+	a, err := w.users.user(name)
+	switch {
+	case err == nil:
+	case w.known:
+		return false
+	case name == "root":
+		a = account{}
+	default: // which is somebody, as far as anybody knows
+		a = account{somebody, somebody}
+		change.Somebody = true
+	}
+	change.UID, change.GID = &a.uid, &a.gid
+	return true
+}
+
+// options reads the options of a program, up to its first argument, and returns what
+// follows. Those in withValue take a value, "--name=value" and "-nvalue" included; get
+// is called with each option and its value, and says whether it is known.
+func options(args []string, withValue string, get func(name, value string) bool) ([]string, bool) {
+	takes := strings.Fields(withValue)
+	for len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' {
+		option := args[0]
+		args = args[1:]
+		if option == "--" {
+			break
+		}
+		name, value, given := strings.Cut(option, "=")
+		if !strings.HasPrefix(option, "--") {
+			name, value, given = option[:2], option[2:], len(option) > 2
+		}
+		if contains(takes, name) && !given {
+			if len(args) == 0 {
+				return nil, false
+			}
+			value, args = args[0], args[1:]
+		}
+		if !get(name, value) {
+			return nil, false
+		}
+	}
+	return args, true
+}
+
+func contains(list []string, name string) bool {
+	for _, l := range list {
+		if l == name {
+			return true
+		}
+	}
+	return false
 }

@@ -114,14 +114,18 @@ func (c *config) settings(s *scenario.Start) error {
 		}
 	}
 	for name, value := range c.Linux.Sysctl {
-		if strings.ReplaceAll(name, "/", ".") != "net.ipv4.ip_unprivileged_port_start" {
+		name = strings.ReplaceAll(name, "/", ".")
+		if strings.HasPrefix(name, "net.") {
+			s.Request.NetSysctl = name
+		}
+		if name != "net.ipv4.ip_unprivileged_port_start" {
 			continue
 		}
-		n, err := strconv.ParseUint(value, 10, 16)
+		n, err := strconv.ParseUint(value, 10, 31)
 		if err != nil {
 			return fmt.Errorf("linux.sysctl: %s: %q is no port number", name, value)
 		}
-		set.PortStart = int(n)
+		set.PortStart, set.SetsPortStart = int(n), true
 	}
 	for what, is := range map[string]bool{"seccomp filter": c.Linux.Seccomp != nil, "AppArmor profile": p.AppArmor != "", "SELinux label": p.SELinux != ""} {
 		if is {
@@ -129,8 +133,8 @@ func (c *config) settings(s *scenario.Start) error {
 		}
 	}
 	slices.Sort(s.Notes)
-	if set.Network == scenario.NetworkHost && set.PortStart != scenario.Unset {
-		s.Refused = &scenario.Refusal{Cause: scenario.CauseSysctlHostNetwork, Reason: "a sysctl of the network cannot be set for a container on the host's network"}
+	if set.Network == scenario.NetworkHost && s.Request.NetSysctl != "" {
+		s.Refused = &scenario.Refusal{Cause: scenario.CauseSysctlHostNetwork, Reason: "the sysctl " + s.Request.NetSysctl + " cannot be set for a container on the host's network"}
 	}
 	return nil
 }

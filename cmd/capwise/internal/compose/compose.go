@@ -29,8 +29,8 @@ type Options struct {
 	// caller's environment is not looked at: files of others would put what is in
 	// it into the answer.
 	Env []string
-	// Version is the engine's, "" if not known.
-	Version string
+	// Runtime is what runs the services: docker, or podman, in a version that may be "".
+	Runtime scenario.Runtime
 }
 
 // Load reads compose files, of which each is merged into the one before. The
@@ -72,6 +72,7 @@ func (o Options) Load(files []string) ([]scenario.Start, error) {
 		}
 		starts = append(starts, s)
 	}
+	join(starts, project)
 	if len(starts) == 0 {
 		return nil, fmt.Errorf("%s: no services, or none without a profile", names)
 	}
@@ -85,10 +86,31 @@ func withEnv(env types.Mapping) cli.ProjectOptionsFn {
 	}
 }
 
+// join gives services the network of the service that network_mode names.
+func join(starts []scenario.Start, project *types.Project) {
+	for i := range starts {
+		of, joins := strings.CutPrefix(project.Services[starts[i].Name].NetworkMode, "service:")
+		if !joins {
+			continue
+		}
+		at := slices.IndexFunc(starts, func(s scenario.Start) bool { return s.Name == of })
+		if at < 0 {
+			starts[i].Note(fmt.Sprintf("the network is that of service %s, which is not judged here", of))
+			continue
+		}
+		set, other := &starts[i].Settings, &starts[at].Settings
+		set.PortStart = other.PortStart
+		if other.Network == scenario.NetworkHost {
+			set.Network = scenario.NetworkHost
+		}
+		starts[i].Note("the network is that of service " + of)
+	}
+}
+
 // read turns a service into a start.
 func (o Options) read(c *types.ServiceConfig) (scenario.Start, error) {
 	s := scenario.Start{Name: c.Name, Syntax: scenario.Compose}
-	s.Settings.Runtime = scenario.Runtime{Name: scenario.Docker, Version: o.Version}
+	s.Settings.Runtime = o.Runtime
 	s.Settings.PortStart = scenario.Unset
 	s.Request = scenario.Request{
 		Image: c.Image, Entrypoint: c.Entrypoint, Args: c.Command, User: c.User, Groups: c.GroupAdd,
@@ -127,7 +149,9 @@ func namespaces(s *scenario.Start, c *types.ServiceConfig) {
 	switch mode, of, _ := strings.Cut(c.NetworkMode, ":"); mode {
 	case "host":
 		s.Settings.Network = scenario.NetworkHost
-	case "service", "container":
+	case "service": // see join
+		s.Settings.Network = scenario.NetworkJoined
+	case "container":
 		s.Settings.Network = scenario.NetworkJoined
 		s.Note(fmt.Sprintf("the network is that of %s; assuming the engine's default ip_unprivileged_port_start there", of))
 	}

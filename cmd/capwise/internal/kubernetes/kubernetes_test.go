@@ -58,13 +58,14 @@ func TestWorkloads(t *testing.T) {
 	bind := capset.Of(capset.NetBindService)
 	caddy := m.Containers[1]
 	wantSettings := scenario.Settings{
-		Runtime: containerd, UID: 1000, GID: 3000, Granted: bind, Added: bind, NoNewPrivs: true, PortStart: 80,
+		Runtime: containerd, UID: 1000, GID: 3000, Granted: bind, Added: bind, NoNewPrivs: true, PortStart: 80, SetsPortStart: true,
 	}
 	if !reflect.DeepEqual(caddy.Settings, wantSettings) {
 		t.Errorf("settings\n%+v, want\n%+v", caddy.Settings, wantSettings)
 	}
 	wantRequest := scenario.Request{
 		Image: "caddy:2", Args: []string{"caddy", "run"}, User: "1000:3000", Groups: []string{"4000", "2000"}, NonRoot: true,
+		NetSysctl: "net.ipv4.ip_unprivileged_port_start",
 	}
 	if !reflect.DeepEqual(caddy.Request, wantRequest) {
 		t.Errorf("request\n%+v, want\n%+v", caddy.Request, wantRequest)

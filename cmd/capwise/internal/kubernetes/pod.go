@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	yaml "go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
@@ -56,12 +57,12 @@ func (p *podReader) container(list List, i int, c *corev1.Container) error {
 	}
 	program(&s, c)
 	context := effective(p.template.Spec.SecurityContext, c.SecurityContext)
-	identity(&s, &context)
-	privileges(&s, &context)
-	profiles(&s, &context)
 	if err := isolation(&s, &p.template.Spec); err != nil {
 		return fmt.Errorf("line %d: %s: %w", where.Line, s.Name, err)
 	}
+	identity(&s, &context)
+	privileges(&s, &context)
+	profiles(&s, &context)
 	for j := range c.Ports {
 		listen(&s, &c.Ports[j], j)
 	}
@@ -122,6 +123,9 @@ func isolation(s *scenario.Start, spec *corev1.PodSpec) error {
 		s.Settings.Network = scenario.NetworkHost
 	}
 	s.Settings.UserNamespace = spec.HostUsers != nil && !*spec.HostUsers
+	if s.Settings.Runtime.Version != "" {
+		refuseUserNamespace(s)
+	}
 	if s.Settings.UserNamespace && (spec.HostNetwork || spec.HostPID || spec.HostIPC) {
 		refuse(s, scenario.CauseInvalidManifest, "the API server accepts hostUsers: false only without hostNetwork, hostPID and hostIPC")
 	}
@@ -133,10 +137,41 @@ func isolation(s *scenario.Start, spec *corev1.PodSpec) error {
 			return err
 		}
 	}
-	if spec.HostNetwork && s.Settings.PortStart != scenario.Unset {
-		refuse(s, scenario.CauseSysctlHostNetwork, "a sysctl of the network cannot be set for a pod with hostNetwork")
+	if name := s.Request.NetSysctl; spec.HostNetwork && name != "" {
+		refuse(s, scenario.CauseSysctlHostNetwork, fmt.Sprintf("the sysctl %s cannot be set for a pod with hostNetwork", name))
 	}
+	unsafeSysctls(s, spec.SecurityContext.Sysctls)
 	return nil
+}
+
+// safeSysctls is what a kubelet allows by default
+// (https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/).
+var safeSysctls = map[string]bool{
+	"kernel.shm_rmid_forced": true, "net.ipv4.ip_local_port_range": true, "net.ipv4.tcp_syncookies": true,
+	"net.ipv4.ping_group_range": true, "net.ipv4.ip_unprivileged_port_start": true, "net.ipv4.ip_local_reserved_ports": true,
+	"net.ipv4.tcp_keepalive_time": true, "net.ipv4.tcp_fin_timeout": true, "net.ipv4.tcp_keepalive_intvl": true,
+	"net.ipv4.tcp_keepalive_probes": true, "net.ipv4.tcp_rmem": true, "net.ipv4.tcp_wmem": true,
+}
+
+// unsafeSysctls is for those that a kubelet allows only where its own settings say so,
+// which no manifest shows.
+func unsafeSysctls(s *scenario.Start, sysctls []corev1.Sysctl) {
+	for _, sysctl := range sysctls {
+		name := strings.ReplaceAll(sysctl.Name, "/", ".")
+		if safeSysctls[name] {
+			continue
+		}
+		s.Unsure(scenario.Unknown{
+			Fact: scenario.FactHost, What: "the kubelet's --allowed-unsafe-sysctls", Settle: "kubectl get --raw /api/v1/nodes/NODE/proxy/configz",
+			Cases: []scenario.Case{
+				{If: "the kubelet allows the unsafe sysctl " + name, Set: func(*scenario.Start) {}},
+				{If: "the kubelet does not, as by default", Set: func(s *scenario.Start) {
+					refuse(s, scenario.CauseUnsafeSysctl, "the kubelet does not allow the unsafe sysctl "+name+" (SysctlForbidden)")
+				}},
+			},
+		})
+		return // one more makes no difference
+	}
 }
 
 // refuse keeps the first reason.

@@ -65,10 +65,17 @@ func identity(s *scenario.Start, c *context) {
 		s.Request.Groups = append(s.Request.Groups, strconv.FormatInt(group, 10))
 	}
 	s.Request.NonRoot = isTrue(c.RunAsNonRoot)
+	if n := c.RunAsUser; s.Settings.UserNamespace && n != nil && *n > lastMapped {
+		refuse(s, scenario.CauseUnmappedUser, fmt.Sprintf("the user namespace of hostUsers: false has the users 0 to %d, and runAsUser is %d", lastMapped, *n))
+	}
 	if s.Request.NonRoot && c.RunAsUser != nil && *c.RunAsUser == 0 {
 		refuse(s, scenario.CauseRunAsNonRoot, "runAsNonRoot is set, and runAsUser is 0")
 	}
 }
+
+// lastMapped is the last id that a pod's user namespace has
+// (https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/).
+const lastMapped = 65535
 
 // privileges is the capabilities and no_new_privs.
 func privileges(s *scenario.Start, c *context) {
@@ -78,6 +85,9 @@ func privileges(s *scenario.Start, c *context) {
 	if privileged {
 		s.Settings.Granted = capset.All
 	}
+	if s.Settings.Runtime.Version == "" {
+		unsureOfRuntime(s, c.Capabilities, privileged)
+	}
 	if s.Settings.NoNewPrivs && (privileged || c.Capabilities != nil && slices.Contains(c.Capabilities.Add, "CAP_SYS_ADMIN")) {
 		refuse(s, scenario.CauseInvalidManifest, "the API server accepts allowPrivilegeEscalation: false neither with privileged: true nor with CAP_SYS_ADMIN")
 	}
@@ -86,10 +96,24 @@ func privileges(s *scenario.Start, c *context) {
 // capabilities is what containerd and CRI-O make of the lists: first ALL added,
 // then ALL dropped, then each name added, then each dropped.
 func capabilities(s *scenario.Start, lists *corev1.Capabilities) {
-	granted := s.Settings.Runtime.Behaviour().Default
 	if lists != nil {
-		add, addAll := names(s, lists.Add)
-		drop, dropAll := names(s, lists.Drop)
+		add, _ := names(s, lists.Add)
+		drop, _ := names(s, lists.Drop)
+		if both := add & drop; both != 0 {
+			s.Note(fmt.Sprintf("%s is both added and dropped: dropping wins", both))
+		}
+	}
+	grant(s, lists)
+}
+
+// grant fills in what the start's runtime makes of the lists.
+func grant(s *scenario.Start, lists *corev1.Capabilities) {
+	granted := s.Settings.Runtime.Behaviour().Default
+	s.Settings.Added = 0
+	if lists != nil {
+		quiet := scenario.Start{Settings: s.Settings}
+		add, addAll := names(&quiet, lists.Add)
+		drop, dropAll := names(&quiet, lists.Drop)
 		if addAll {
 			granted, s.Settings.Added = capset.All, capset.All
 		}
@@ -98,9 +122,6 @@ func capabilities(s *scenario.Start, lists *corev1.Capabilities) {
 		}
 		s.Settings.Added |= add
 		granted = (granted | add) &^ drop
-		if both := add & drop; both != 0 {
-			s.Note(fmt.Sprintf("%s is both added and dropped: dropping wins", both))
-		}
 	}
 	s.Settings.Granted = granted
 }
@@ -138,5 +159,38 @@ func profiles(s *scenario.Start, c *context) {
 	}
 	if c.SELinuxOptions != nil {
 		s.Note("the SELinux label of seLinuxOptions is not judged")
+	}
+}
+
+// runtimes are those that may be behind a kubelet, where nobody says which.
+var runtimes = []struct {
+	is      string
+	runtime scenario.Runtime
+}{
+	{"containerd before 2.0 runs the pod", scenario.Runtime{Name: scenario.Containerd, Version: "1.7"}},
+	{"containerd 2.0 or later runs the pod", scenario.Runtime{Name: scenario.Containerd, Version: "2.0"}},
+	{"CRI-O runs the pod", scenario.Runtime{Name: scenario.CRIO, Version: scenario.CRIO.AssumedVersion()}},
+}
+
+// unsureOfRuntime is for a manifest, which does not say what will run it.
+func unsureOfRuntime(s *scenario.Start, lists *corev1.Capabilities, privileged bool) {
+	u := scenario.Unknown{Fact: scenario.FactRuntime, What: "the node's container runtime", Settle: "--runtime-version, such as containerd:2.1"}
+	for _, r := range runtimes {
+		u.Cases = append(u.Cases, scenario.Case{If: r.is, Set: func(s *scenario.Start) {
+			s.Settings.Runtime = r.runtime
+			if grant(s, lists); privileged {
+				s.Settings.Granted = capset.All
+			}
+			refuseUserNamespace(s)
+		}})
+	}
+	s.Unsure(u)
+}
+
+// refuseUserNamespace is for a runtime that knows none for pods.
+func refuseUserNamespace(s *scenario.Start) {
+	r := s.Settings.Runtime
+	if s.Settings.UserNamespace && r.Name == scenario.Containerd && r.Before("2.0") {
+		refuse(s, scenario.CauseNoUserNamespace, "hostUsers: false needs containerd 2.0 or later")
 	}
 }

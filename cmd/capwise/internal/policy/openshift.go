@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/cmd/capwise/internal/kubernetes"
@@ -14,10 +15,10 @@ const rangedUser = 1000650000
 
 // Admit makes what the policy's admission makes of a container: OpenShift fills
 // in what the pod leaves open, and drops every capability. It changes the
-// container in c alone, and notes what it did.
+// container in c alone, and notes what it did. A pod that the policy forbids is refused.
 func (p *Policy) Admit(c *kubernetes.Container) {
-	for _, reason := range p.Forbids(c) {
-		c.Note(p.String() + " does not admit the pod: " + reason)
+	if reasons := p.Forbids(c); len(reasons) > 0 && c.Refused == nil {
+		c.Refused = p.refusal(c, reasons)
 	}
 	if p.level != "" {
 		return // Pod Security changes nothing
@@ -30,8 +31,9 @@ func (p *Policy) Admit(c *kubernetes.Container) {
 	}
 	set.NoNewPrivs = true
 	set.Granted &= set.Added & netBindService
-	if set.Runtime.Name == scenario.Containerd && set.Runtime.Version == "" {
+	if set.Runtime.Name == scenario.Containerd && set.Runtime.Version == "" { // which OpenShift does not have
 		set.Runtime.Name = scenario.CRIO
+		c.Unknowns = slices.DeleteFunc(c.Unknowns, func(u scenario.Unknown) bool { return u.Fact == scenario.FactRuntime })
 	}
 }
 

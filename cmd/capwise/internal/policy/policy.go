@@ -39,7 +39,7 @@ func ByName(name string) (*Policy, error) {
 		return nil, fmt.Errorf("policy %q: want one of %s", name, Names)
 	}
 	var err error
-	p.evaluator, err = policy.NewEvaluator(policy.DefaultChecks())
+	p.evaluator, err = policy.NewEvaluator(policy.DefaultChecks(), nil)
 	return p, err
 }
 
@@ -62,12 +62,30 @@ func (p *Policy) Forbids(c *kubernetes.Container) []string {
 // check asks the library of the API server.
 func (p *Policy) check(t *corev1.PodTemplateSpec) []string {
 	var out []string
-	for _, r := range p.evaluator.EvaluatePod(api.LevelVersion{Level: p.level, Version: api.LatestVersion()}, &t.ObjectMeta, &t.Spec) {
+	spec := defaulted(&t.Spec)
+	for _, r := range p.evaluator.EvaluatePod(api.LevelVersion{Level: p.level, Version: api.LatestVersion()}, &t.ObjectMeta, spec) {
 		if !r.Allowed {
 			out = append(out, r.ForbiddenReason+" ("+r.ForbiddenDetail+")")
 		}
 	}
 	return out
+}
+
+// defaulted is the PodSpec as the API server completes it before it asks: a container on
+// the host's network has each of its ports on the host.
+func defaulted(spec *corev1.PodSpec) *corev1.PodSpec {
+	if !spec.HostNetwork {
+		return spec
+	}
+	spec = spec.DeepCopy()
+	for _, list := range [][]corev1.Container{spec.InitContainers, spec.Containers} {
+		for i := range list {
+			for j := range list[i].Ports {
+				list[i].Ports[j].HostPort = list[i].Ports[j].ContainerPort
+			}
+		}
+	}
+	return spec
 }
 
 // Of returns what [diagnose.Remedies] asks: why the policy forbids changes of the

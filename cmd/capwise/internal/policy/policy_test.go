@@ -83,12 +83,16 @@ func TestAdmit(t *testing.T) {
 	}
 	c = container(t, plain)
 	byName(t, "restricted").Admit(c)
-	if len(c.Notes) < 3 {
-		t.Errorf("restricted finds only %q in a plain pod", c.Notes)
+	if r := c.Refused; r == nil || r.Cause != scenario.CausePolicyRefused || strings.Count(r.Reason, ";") < 3 || !strings.Contains(r.Reason, "hostPort") {
+		t.Errorf("restricted finds only %+v in a plain pod", c.Refused)
+	}
+	want := "pod.yaml: spec.containers[0].securityContext: allowPrivilegeEscalation: false, capabilities.drop: [ALL], runAsNonRoot: true, seccompProfile: {type: RuntimeDefault}; spec: hostNetwork: false"
+	if c.Refused.Remedy != want {
+		t.Errorf("got  %s\nwant %s", c.Refused.Remedy, want)
 	}
 	c = container(t, plain)
 	byName(t, "restricted-v2").Admit(c)
-	if s := c.Settings; s.UID < 1000000000 || s.Granted != 0 || !s.NoNewPrivs || s.Runtime.Name != scenario.CRIO || !strings.Contains(strings.Join(c.Notes, "\n"), "hostNetwork") {
+	if s := c.Settings; s.UID < 1000000000 || s.Granted != 0 || !s.NoNewPrivs || s.Runtime.Name != scenario.CRIO || !strings.Contains(c.Refused.Reason, "hostNetwork") {
 		t.Errorf("restricted-v2: %+v, %q", c.Settings, c.Notes)
 	}
 	if _, err := policy.ByName("lax"); err == nil || !strings.Contains(err.Error(), `"lax"`) {

@@ -3,6 +3,8 @@
 package report
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/capwise/capwise/capset"
@@ -24,10 +26,17 @@ type Report struct {
 // Of returns the report of the answers for one source.
 func Of(starts ...Start) *Report { return &Report{schemaVersion, append([]Start{}, starts...)} }
 
-// The verdicts on a start.
+// The verdicts.
 const (
-	works = "ok" // it starts, and may bind every address
-	fails = "fail"
+	works   = "ok" // it starts, and may bind every address
+	fails   = Fails
+	depends = Depends
+)
+
+// The verdicts that [Report.Worst] may come to besides "ok".
+const (
+	Fails   = "fail"
+	Depends = "depends" // on what is not known
 )
 
 // Start is the answer for one program start.
@@ -37,17 +46,15 @@ type Start struct {
 	Source string `json:"source"`
 	File   string `json:"file,omitempty"`
 	Line   int    `json:"line,omitempty"`
-	// Verdict is ok or fail.
+	// Verdict is ok, fail or depends.
 	Verdict string `json:"verdict"`
-	// Assumed says that the program's file is not known, and the answer that for
-	// a file without capabilities.
-	Assumed bool `json:"assumed,omitempty"`
-
-	Exec        Answer       `json:"exec"`
-	Binds       []Bind       `json:"binds"`
-	Credentials *Credentials `json:"credentials,omitempty"`
-	SideEffects *SideEffects `json:"side_effects,omitempty"`
-	Remedies    []Remedy     `json:"remedies"`
+	// Depends is what comes of it in which case: where the verdict is depends, or it
+	// fails for other causes in other cases.
+	Depends []Case `json:"depends,omitempty"`
+	// Result is what comes of it in any case; nil where that is not one and the same.
+	*Result
+	// Remedies make it work in every case.
+	Remedies []Remedy `json:"remedies"`
 	// Withheld is the remedies that the policy forbids.
 	Withheld []Remedy `json:"withheld,omitempty"`
 	Trace    []Rule   `json:"trace"`
@@ -57,6 +64,32 @@ type Start struct {
 
 	title  string // the program and what starts it, for the text
 	starts string // "starts", or "runs"
+	settle string // how the reader says what is not known
+	blind  bool   // no address is known, so that no bind was judged
+}
+
+// Result is what comes of a start.
+type Result struct {
+	Exec  Answer `json:"exec"`
+	Binds []Bind `json:"binds"`
+	// Credentials is nil where they are not known, or the program does not start.
+	Credentials *Credentials `json:"credentials,omitempty"`
+	SideEffects *SideEffects `json:"side_effects,omitempty"`
+
+	as string // as whom it starts, for the text
+}
+
+// Case is what comes of a start if something is so that is not known.
+type Case struct {
+	// On is the identifiers of the facts, joined by "+".
+	On string `json:"on"`
+	// If is what is so, in one clause.
+	If string `json:"if"`
+	// Then is ok or fail.
+	Then string `json:"then"`
+	Result
+	// Remedies make it work in this case alone.
+	Remedies []Remedy `json:"remedies,omitempty"`
 }
 
 // Answer is the answer for one system call.
@@ -97,9 +130,10 @@ func portsOf(l scenario.Listen) *Ports {
 
 // Credentials is those of the program that listens.
 type Credentials struct {
-	Executable  string     `json:"executable"`
-	UID         uint32     `json:"uid"`
-	GID         uint32     `json:"gid"`
+	Executable string `json:"executable"`
+	// UID and GID are nil for a user who is not root, and whose number is not known.
+	UID         *uint32    `json:"uid,omitempty"`
+	GID         *uint32    `json:"gid,omitempty"`
 	Permitted   capset.Set `json:"permitted"`
 	Effective   capset.Set `json:"effective"`
 	Inheritable capset.Set `json:"inheritable"`
@@ -122,6 +156,8 @@ type Remedy struct {
 	How    string `json:"how"`
 	// Gives is what the change gives, and to whom.
 	Gives string `json:"gives"`
+	// If is what has to be so besides.
+	If string `json:"if,omitempty"`
 	// Withheld is why the policy forbids it.
 	Withheld string `json:"withheld,omitempty"`
 }
@@ -144,36 +180,95 @@ type Tried struct {
 	Notes []string `json:"notes,omitempty"`
 }
 
-// New returns the answer for a start: what was judged of it, and what would make it
-// work.
-func New(s *scenario.Start, j *diagnose.Judgement, remedies []diagnose.Remedy) Start {
+// New returns the answer for a start.
+func New(s *scenario.Start, o *diagnose.Outlook) Start {
+	first := &o.Alternatives[0]
 	out := Start{
-		Name: s.Name, Source: string(s.Syntax), File: s.Where.File, Line: s.Where.Line, Verdict: fails,
-		Exec: answer(j.Exec), Binds: []Bind{}, Remedies: []Remedy{}, Trace: trace(s, j), Notes: s.Notes,
-		Assumed: s.Program.Unknown, title: describe(s), starts: "starts",
-	}
-	if j.OK() {
-		out.Verdict = works
+		Name: s.Name, Source: string(s.Syntax), File: s.Where.File, Line: s.Where.Line, Verdict: verdict(o),
+		Trace: trace(first.Start, &first.Judgement), Notes: slices.Concat(first.Start.Notes, o.Notes()),
+		title: describe(s), starts: "starts", blind: len(s.Listens) == 0,
 	}
 	if s.Running != nil {
 		out.starts = "runs"
 	}
-	for i, b := range j.Binds {
-		l := j.Listens[i]
-		out.Binds = append(out.Binds, Bind{l.Network, l.Address, portsOf(l), answer(b), string(b.Needs), l.From, l.String()})
+	out.Remedies, out.Withheld = remedies(o.Remedies)
+	if len(o.Alternatives) == 1 {
+		out.Result = new(result(first))
+		return out
 	}
-	if j.Exec.OK() {
-		out.Credentials, out.SideEffects = credentials(s, j)
+	var settle []string
+	for _, u := range o.Unknowns() {
+		settle = append(settle, u.What+" ("+u.Settle+")")
 	}
-	for _, r := range remedies {
-		remedy := Remedy{r.Change(), r.How, r.Gives(), r.Withheld}
-		if r.Withheld != "" {
-			out.Withheld = append(out.Withheld, remedy)
-		} else {
-			out.Remedies = append(out.Remedies, remedy)
-		}
+	out.settle = strings.Join(settle, ", and on ")
+	for i := range o.Alternatives {
+		out.Depends = append(out.Depends, caseOf(&o.Alternatives[i]))
 	}
 	return out
+}
+
+func verdict(o *diagnose.Outlook) string {
+	switch {
+	case o.OK():
+		return works
+	case o.Fails():
+		return fails
+	default:
+		return depends
+	}
+}
+
+func caseOf(a *diagnose.Alternative) Case {
+	c := Case{Then: fails, Result: result(a)}
+	if a.Judgement.OK() {
+		c.Then = works
+	}
+	var facts, clauses []string
+	for _, i := range a.If {
+		facts, clauses = append(facts, string(i.Unknown.Fact)), append(clauses, i.String())
+	}
+	c.On, c.If = strings.Join(facts, "+"), strings.Join(clauses, "; and ")
+	c.Remedies, _ = remedies(a.Remedies)
+	return c
+}
+
+// result is what comes of an alternative.
+func result(a *diagnose.Alternative) Result {
+	r := Result{Exec: answer(a.Judgement.Exec), Binds: []Bind{}}
+	for i, b := range a.Judgement.Binds {
+		l := a.Judgement.Listens[i]
+		r.Binds = append(r.Binds, Bind{l.Network, l.Address, portsOf(l), answer(b), string(b.Needs), l.From, l.String()})
+	}
+	if !a.Judgement.Exec.OK() {
+		return r
+	}
+	c, effects := credentials(a.Start, &a.Judgement)
+	switch {
+	case !a.OneUser:
+	case a.Somebody:
+		c.UID, c.GID = nil, nil
+		r.as = " as another user than root"
+	default:
+		r.as = fmt.Sprintf(" as %d:%d", *c.UID, *c.GID)
+	}
+	if a.OneUser && a.OneSets {
+		r.Credentials, r.SideEffects = c, effects
+	}
+	return r
+}
+
+// remedies are those that are offered, and those that the policy forbids.
+func remedies(list []diagnose.Remedy) (offered, withheld []Remedy) {
+	offered = []Remedy{}
+	for _, r := range list {
+		remedy := Remedy{r.Change(), r.How, r.Gives, r.If, r.Withheld}
+		if r.Withheld != "" {
+			withheld = append(withheld, remedy)
+		} else {
+			offered = append(offered, remedy)
+		}
+	}
+	return offered, withheld
 }
 
 func answer(a diagnose.Answer) Answer {
@@ -183,7 +278,7 @@ func answer(a diagnose.Answer) Answer {
 func credentials(s *scenario.Start, j *diagnose.Judgement) (*Credentials, *SideEffects) {
 	t := j.Task
 	c := &Credentials{
-		UID: t.UID.Effective, GID: t.GID.Effective, Permitted: t.Permitted, Effective: t.Effective,
+		UID: &t.UID.Effective, GID: &t.GID.Effective, Permitted: t.Permitted, Effective: t.Effective,
 		Inheritable: t.Inheritable, Bounding: t.Bounding, Ambient: t.Ambient,
 		NoNewPrivs: t.NoNewPrivs, Securebits: t.Securebits.String(),
 	}
@@ -206,7 +301,11 @@ func trace(s *scenario.Start, j *diagnose.Judgement) []Rule {
 		}
 	}
 	for i, o := range j.Outcomes {
-		add(s.Program.Chain[i].Path, o.Rules)
+		at := s.Program.Chain[i].Path
+		if at == "" {
+			at = "the program"
+		}
+		add(at, o.Rules)
 	}
 	for i, b := range j.Binds {
 		add(j.Listens[i].String(), b.Rules)
@@ -220,18 +319,19 @@ func describe(s *scenario.Start) string {
 	if command := printable.Names(s.Program.Args); command != "" && command != s.Name {
 		words = append(words, "("+command+")")
 	}
-	if s.Program.Unknown {
-		words = append(words, "if its file carries no capabilities")
-	}
 	return strings.Join(words, " ")
 }
 
-// OK reports whether every start works.
-func (r *Report) OK() bool {
+// Worst is the verdict on all starts: fail if one fails, else depends if one does.
+func (r *Report) Worst() string {
+	worst := works
 	for i := range r.Starts {
-		if r.Starts[i].Verdict != works {
-			return false
+		switch r.Starts[i].Verdict {
+		case fails:
+			return fails
+		case depends:
+			worst = depends
 		}
 	}
-	return true
+	return worst
 }

@@ -38,12 +38,20 @@ func start(change func(*scenario.Start)) *scenario.Start {
 
 func dumb(s *scenario.Start) { s.Program.Last().File.Caps.Effective, s.Settings.Granted = true, 0 }
 
+// unsure has a case in which the program does not start.
+func unsure(s *scenario.Start) {
+	s.Unsure(scenario.Unknown{Fact: scenario.FactFile, What: "the weather", Settle: "--look", Cases: []scenario.Case{
+		{If: "it rains", Set: func(*scenario.Start) {}},
+		{If: "it snows", Set: dumb},
+	}})
+}
+
 // of returns the answer for the starts.
 func of(policy diagnose.Policy, starts ...*scenario.Start) *Report {
 	r := Of()
 	for _, s := range starts {
-		j := diagnose.Judge(law.Kernel{}, s)
-		r.Starts = append(r.Starts, New(s, &j, diagnose.Remedies(law.Kernel{}, s, &j, policy)))
+		o := diagnose.Weigh(law.Kernel{}, s, policy)
+		r.Starts = append(r.Starts, New(s, &o))
 	}
 	return r
 }
@@ -51,32 +59,32 @@ func of(policy diagnose.Policy, starts ...*scenario.Start) *Report {
 // cases is starts of every kind, and what their text says and does not say.
 var cases = map[string]struct {
 	change func(*scenario.Start)
-	ok     bool
+	worst  string
 	says   []string
 	not    []string
 }{
 	"works": {
-		func(*scenario.Start) {}, true,
+		func(*scenario.Start) {}, works,
 		[]string{"OK    web (server -v)", "starts as 1000:1000; permitted: cap_net_bind_service; effective: nothing", "tcp :80: the program raises CAP_NET_BIND_SERVICE"},
 		[]string{"cause", "remed", "note"},
 	},
 	"holds it": {
-		func(s *scenario.Start) { s.Program.Last().File.Caps.Effective = true }, true,
+		func(s *scenario.Start) { s.Program.Last().File.Caps.Effective = true }, works,
 		[]string{"permitted and effective: cap_net_bind_service", "tcp :80: CAP_NET_BIND_SERVICE is effective"},
 		nil,
 	},
 	"high port": {
-		func(s *scenario.Start) { s.Listens = []scenario.Listen{scenario.NewListen("udp", 2000, 2010, "")} }, true,
+		func(s *scenario.Start) { s.Listens = []scenario.Listen{scenario.NewListen("udp", 2000, 2010, "")} }, works,
 		[]string{"ports 2000-2010/udp: needs no capability"},
 		nil,
 	},
 	"does not start": {
-		dumb, false,
+		dumb, fails,
 		[]string{"FAIL  web (server -v)", "does not start: fails with EPERM: /usr/bin/server carries", "cause: capability-dumb-file", "5. podman run --cap-add=NET_BIND_SERVICE"},
 		[]string{"starts as", "tcp :80: needs"},
 	},
 	"does not bind": {
-		func(s *scenario.Start) { s.Settings.Granted = 0 }, false,
+		func(s *scenario.Start) { s.Settings.Granted = 0 }, fails,
 		[]string{"starts as 1000:1000; permitted and effective: nothing", "tcp :80: fails with EACCES: port 80 needs", "cause: not-in-bounding-set", "1. let it listen on tcp :8080"},
 		nil,
 	},
@@ -84,8 +92,8 @@ var cases = map[string]struct {
 		func(s *scenario.Start) {
 			s.Refused = &scenario.Refusal{Cause: scenario.CauseNotFound, Reason: "it is not there"}
 			s.Program.Chain = nil
-		}, false,
-		[]string{"does not start: fails: it is not there", "cause: not-found", "no remedy found"},
+		}, fails,
+		[]string{"does not start: it is not there", "cause: not-found", "no remedy found"},
 		[]string{"with E"},
 	},
 	"runs": {
@@ -93,20 +101,57 @@ var cases = map[string]struct {
 			task := s.Settings.Task()
 			task.Sets = cred.Sets{Permitted: bind}
 			s.Running = &task
-		}, true,
+		}, works,
 		[]string{"runs as 1000:1000"},
 		[]string{"starts as"},
 	},
-	"assumed": {
+	"depends": {
 		func(s *scenario.Start) {
-			s.Program.Unknown = true
+			unsure(s)
 			s.Note("two\nlines")
-		}, true,
-		[]string{"web (server -v) if its file carries no capabilities", `note: two\nlines`},
+		}, depends,
+		[]string{
+			"DEPENDS  web (server -v): depends on the weather (--look)", "OK   if it rains:\n        starts as 1000:1000", "FAIL if it snows:\n        does not start: fails with EPERM",
+			"cause: capability-dumb-file", "each makes it work in every case", "cap-add=NET_BIND_SERVICE", `note: two\nlines`,
+		},
+		[]string{"remedies for this case"},
+	},
+	"depends, with remedies for a case": {
+		func(s *scenario.Start) {
+			unsure(s)
+			s.Unsure(scenario.Unknown{Fact: scenario.FactUser, What: "the user", Settle: "--user", Cases: []scenario.Case{
+				{If: "he is there", Set: func(*scenario.Start) {}},
+				{If: "he is not", Set: func(s *scenario.Start) {
+					s.Refused = &scenario.Refusal{Cause: scenario.CauseUnknownUser, Reason: "he is not there"}
+				}},
+			}})
+		}, depends,
+		[]string{"depends on the weather (--look), and on the user (--user)", "if it rains; and he is not:", "remedies for this case"},
+		[]string{"no remedy"},
+	},
+	"fails otherwise": {
+		func(s *scenario.Start) { s.Settings.Granted = 0; unsure(s) }, fails,
+		[]string{"FAIL  web (server -v)\n", "FAIL if it rains:", "FAIL if it snows:"},
 		nil,
 	},
+	"somebody": {
+		func(s *scenario.Start) { s.Settings.Somebody = true }, works,
+		[]string{"starts as another user than root; permitted"},
+		nil,
+	},
+	"no difference": {
+		func(s *scenario.Start) {
+			s.Listens = nil
+			s.Unsure(scenario.Unknown{Fact: scenario.FactUser, What: "the user", Settle: "--user", Cases: []scenario.Case{
+				{If: "one", Set: func(*scenario.Start) {}},
+				{If: "other", Set: func(s *scenario.Start) { s.Settings.UID = 7 }},
+			}})
+		}, works,
+		[]string{"OK    web (server -v): starts; no address is known, so no bind was judged (--listen)\n      starts\n"},
+		[]string{"1000", "the user"},
+	},
 	"names of others": {
-		func(s *scenario.Start) { s.Name = "we\x1b[2Jb" }, true,
+		func(s *scenario.Start) { s.Name = "we\x1b[2Jb" }, works,
 		[]string{`"we\x1b[2Jb"`},
 		[]string{"\x1b[2J"},
 	},
@@ -121,8 +166,8 @@ func TestText(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := b.String()
-		if r.OK() != tc.ok {
-			t.Errorf("%s: got OK %t", name, r.OK())
+		if r.Worst() != tc.worst {
+			t.Errorf("%s: got %s, want %s", name, r.Worst(), tc.worst)
 		}
 		for _, s := range tc.says {
 			if !strings.Contains(text, s) {
@@ -196,14 +241,14 @@ func TestTrace(t *testing.T) {
 // TestSeveral holds that one start that fails is enough, and that each is told
 // apart.
 func TestSeveral(t *testing.T) {
-	works, fails := start(func(*scenario.Start) {}), start(dumb)
-	for want, r := range map[bool]*Report{true: of(nil, works, works), false: of(nil, works, fails)} {
+	good, bad, both := start(func(*scenario.Start) {}), start(dumb), start(unsure)
+	for want, r := range map[string]*Report{works: of(nil, good, good), fails: of(nil, both, bad), depends: of(nil, good, both)} {
 		var b bytes.Buffer
 		if err := r.WriteText(&b, false); err != nil {
 			t.Fatal(err)
 		}
-		if r.OK() != want || strings.Count(b.String(), "web (server -v)") != 2 || strings.Count(b.String(), "\n\n") != 1 {
-			t.Errorf("got OK %t, want %t\n%s", r.OK(), want, b.String())
+		if r.Worst() != want || strings.Count(b.String(), "web (server -v)") != 2 || strings.Count(b.String(), "\n\n") != 1 {
+			t.Errorf("got %s, want %s\n%s", r.Worst(), want, b.String())
 		}
 	}
 }

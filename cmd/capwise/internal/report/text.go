@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"charm.land/lipgloss/v2"
@@ -15,9 +16,10 @@ import (
 // Style colours the text. lipgloss.Fprint leaves the colours out where w is no
 // terminal or NO_COLOR is set.
 var (
-	good = lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Green)
-	bad  = lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Red)
-	dim  = lipgloss.NewStyle().Faint(true)
+	good   = lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Green)
+	bad    = lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Red)
+	either = lipgloss.NewStyle().Bold(true).Foreground(lipgloss.Yellow)
+	dim    = lipgloss.NewStyle().Faint(true)
 )
 
 // WriteText writes the report for people: the verdict first, then the cause,
@@ -35,18 +37,12 @@ func (r *Report) WriteText(w io.Writer, trace bool) error {
 }
 
 func (s *Start) text(b *strings.Builder, trace bool) {
-	fmt.Fprintf(b, "%s  %s\n", mark(s.Verdict), s.title)
-	if !s.Exec.OK {
-		s.Exec.text(b, "does not start")
-	} else if c := s.Credentials; c != nil {
-		fmt.Fprintf(b, "      %s as %d:%d; %s\n", s.starts, c.UID, c.GID, held(c))
+	fmt.Fprintf(b, "%s  %s%s\n", mark(s.Verdict), s.title, s.about())
+	if s.Result != nil {
+		s.Result.text(b, "      ", s.starts)
 	}
-	for _, bind := range s.Binds {
-		if !bind.OK {
-			bind.text(b, printable.Name(bind.what))
-			continue
-		}
-		fmt.Fprintf(b, "      %s: %s\n", printable.Name(bind.what), needs[diagnose.Needs(bind.Needs)])
+	for i := range s.Depends {
+		s.Depends[i].text(b, s.starts)
 	}
 	s.remedies(b)
 	s.tried(b)
@@ -61,6 +57,47 @@ func (s *Start) text(b *strings.Builder, trace bool) {
 	}
 }
 
+// about says on what the verdict depends, or what it is not about.
+func (s *Start) about() string {
+	switch {
+	case s.Verdict == depends:
+		return ": depends on " + printable.Line(s.settle)
+	case s.blind && s.Verdict == works:
+		return ": starts; no address is known, so no bind was judged (--listen)"
+	default:
+		return ""
+	}
+}
+
+// text says what comes of a start.
+func (r *Result) text(b *strings.Builder, indent, starts string) {
+	switch {
+	case !r.Exec.OK:
+		r.Exec.text(b, indent, "does not start")
+	case r.Credentials != nil:
+		fmt.Fprintf(b, "%s%s%s; %s\n", indent, starts, r.as, held(r.Credentials))
+	default:
+		fmt.Fprintf(b, "%s%s%s\n", indent, starts, r.as)
+	}
+	for _, bind := range r.Binds {
+		if !bind.OK {
+			bind.text(b, indent, printable.Name(bind.what))
+			continue
+		}
+		fmt.Fprintf(b, "%s%s: %s\n", indent, printable.Name(bind.what), needs[diagnose.Needs(bind.Needs)])
+	}
+}
+
+// text says what comes of a start in one case.
+func (c *Case) text(b *strings.Builder, starts string) {
+	fmt.Fprintf(b, "      %s if %s:\n", strings.TrimSpace(mark(c.Then)), printable.Line(c.If))
+	c.Result.text(b, "        ", starts)
+	if len(c.Remedies) > 0 {
+		b.WriteString("        remedies for this case, least privilege first:\n")
+		list(b, "          ", c.Remedies)
+	}
+}
+
 // needs words what a bind that works needs.
 var needs = map[diagnose.Needs]string{
 	diagnose.Free:  "needs no capability",
@@ -69,34 +106,54 @@ var needs = map[diagnose.Needs]string{
 }
 
 func mark(verdict string) string {
-	if verdict == works {
+	switch verdict {
+	case works:
 		return good.Render("OK  ")
+	case depends:
+		return either.Render("DEPENDS")
+	default:
+		return bad.Render("FAIL")
 	}
-	return bad.Render("FAIL")
 }
 
-func (a Answer) text(b *strings.Builder, what string) {
-	errno := ""
+func (a Answer) text(b *strings.Builder, indent, what string) {
 	if a.Errno != "" {
-		errno = " with " + a.Errno
+		what += ": fails with " + a.Errno
 	}
-	fmt.Fprintf(b, "      %s: fails%s: %s\n      cause: %s\n", what, errno, printable.Line(a.Reason), a.Cause)
+	fmt.Fprintf(b, "%s%s: %s\n%scause: %s\n", indent, what, printable.Line(a.Reason), indent, a.Cause)
 }
 
 func (s *Start) remedies(b *strings.Builder) {
 	if s.Verdict == works {
 		return
 	}
-	if len(s.Remedies) > 0 {
-		b.WriteString("      remedies, least privilege first; each makes it work:\n")
-	} else {
-		b.WriteString("      no remedy found\n")
+	switch {
+	case len(s.Remedies) > 0:
+		b.WriteString("      remedies, least privilege first; each makes it work" + s.always() + ":\n")
+	case !slices.ContainsFunc(s.Depends, func(c Case) bool { return len(c.Remedies) > 0 }):
+		b.WriteString("      no remedy found" + s.always() + "\n")
 	}
-	for i, r := range s.Remedies {
-		fmt.Fprintf(b, "        %d. %s\n           %s\n", i+1, printable.Line(r.How), dim.Render("grants: "+r.Gives))
-	}
+	list(b, "        ", s.Remedies)
 	for _, r := range s.Withheld {
 		fmt.Fprintf(b, "        -  %s\n           %s\n", printable.Line(r.How), dim.Render("not offered: "+printable.Line(r.Withheld)))
+	}
+}
+
+// always says of remedies that they are for each case.
+func (s *Start) always() string {
+	if len(s.Depends) > 0 {
+		return " in every case"
+	}
+	return ""
+}
+
+func list(b *strings.Builder, indent string, remedies []Remedy) {
+	for i, r := range remedies {
+		how := r.How
+		if r.If != "" {
+			how += ", if " + r.If
+		}
+		fmt.Fprintf(b, "%s%d. %s\n%s   %s\n", indent, i+1, printable.Line(how), indent, dim.Render("grants: "+r.Gives))
 	}
 }
 

@@ -148,7 +148,7 @@ func (o Options) bundle(data []byte, path, name string) ([]Found, error) {
 		s.Request.Image = "the bundle" // and not the files of this machine
 		return o.resolveAll([]Found{{Start: &s}})
 	}
-	lookup.Resolve(&s, hostfs.New(root), scenario.ImageConfig{}, o.Given)
+	lookup.Resolve(&s, hostfs.New(root), scenario.ImageConfig{}, o.givenFor(&s))
 	return []Found{{Start: &s}}, nil
 }
 
@@ -166,11 +166,14 @@ func (o Options) compose(data []byte, names []string) (_ []Found, err error) {
 			return nil, err
 		}
 	}
-	docker, err := o.runtime(scenario.Docker, false)
+	engine, err := o.runtime(scenario.Docker, true)
 	if err != nil {
 		return nil, err
 	}
-	starts, err := compose.Options{Profiles: o.Profiles, Env: o.Env, Version: docker.Version}.Load(names)
+	if engine.Name != scenario.Docker && engine.Name != scenario.Podman {
+		return nil, fmt.Errorf("--runtime-version %q: compose files are run by docker or podman", o.Version)
+	}
+	starts, err := compose.Options{Profiles: o.Profiles, Env: o.Env, Runtime: engine}.Load(names)
 	if err != nil {
 		return nil, err
 	}

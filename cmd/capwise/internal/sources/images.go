@@ -21,6 +21,9 @@ import (
 // it is read once, however many starts it has. A start whose image turns out to be
 // several becomes one of each.
 func (o Options) resolveAll(found []Found) ([]Found, error) {
+	if err := o.checkNames(found); err != nil {
+		return nil, err
+	}
 	order := make([]int, len(found))
 	for i := range order {
 		order[i] = i
@@ -33,6 +36,9 @@ func (o Options) resolveAll(found []Found) ([]Found, error) {
 		if resolved[i], err = images.resolve(found[i]); err != nil {
 			break
 		}
+		for _, f := range resolved[i] {
+			unsureOfDocker(f.Start)
+		}
 	}
 	return slices.Concat(resolved...), errors.Join(err, images.close())
 }
@@ -40,9 +46,9 @@ func (o Options) resolveAll(found []Found) ([]Found, error) {
 // imageOf is the image of a start; "" where none is asked for.
 func (o Options) imageOf(s *scenario.Start) string {
 	switch {
-	case o.Image != "":
+	case o.Image != "" && o.about(s):
 		return o.Image
-	case o.Look && o.Given.FileCaps == nil && s.Syntax != scenario.OCI:
+	case o.Look && o.givenFor(s).FileCaps == nil && s.Syntax != scenario.OCI:
 		return s.Request.Image
 	}
 	return ""
@@ -59,6 +65,7 @@ type images struct {
 	where  string
 	opened []*rootfs.Image
 	err    error
+	said   bool // why an image could not be read
 	// docker is the version of the Docker at hand, once that was asked for.
 	docker *string
 }
@@ -71,7 +78,7 @@ func (i *images) resolve(f Found) ([]Found, error) {
 		if f.Request.Image == "" {
 			files = i.options.host(f.Start)
 		}
-		lookup.Resolve(f.Start, files, scenario.ImageConfig{}, i.options.Given)
+		lookup.Resolve(f.Start, files, scenario.ImageConfig{}, i.options.givenFor(f.Start))
 		return []Found{f}, nil
 	}
 	again := i.asked > 0 && name == i.name
@@ -82,9 +89,9 @@ func (i *images) resolve(f Found) ([]Found, error) {
 	}
 	if i.err != nil {
 		if !again { // the other starts of the image need not say it, too
-			f.Note(i.err.Error())
+			f.Note(i.whyNot())
 		}
-		lookup.Resolve(f.Start, nil, scenario.ImageConfig{}, i.options.Given)
+		lookup.Resolve(f.Start, nil, scenario.ImageConfig{}, i.options.givenFor(f.Start))
 		return []Found{f}, nil
 	}
 	if i.where != "" {
@@ -92,6 +99,16 @@ func (i *images) resolve(f Found) ([]Found, error) {
 		f.Note("the image is that of " + i.where)
 	}
 	return i.inEach(f), nil
+}
+
+// whyNot says why the image could not be read: whole the first time, for the engines say
+// the same of each image.
+func (i *images) whyNot() string {
+	if !i.said || !errors.Is(i.err, locate.ErrNotFound) {
+		i.said = true
+		return i.err.Error()
+	}
+	return fmt.Sprintf("image %q: %v, for the reasons above", i.name, locate.ErrNotFound)
 }
 
 // inEach looks up the program of a start in each of the images that are meant.
@@ -103,7 +120,7 @@ func (i *images) inEach(f Found) []Found {
 			one.Start = f.Clone()
 			one.Name += " (" + img.Name() + ")"
 		}
-		lookup.Resolve(one.Start, img, img.Config, i.options.Given)
+		lookup.Resolve(one.Start, img, img.Config, i.options.givenFor(f.Start))
 		out = append(out, one)
 	}
 	return out

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"strconv"
 	"strings"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/policy"
@@ -24,6 +25,9 @@ type Options struct {
 	// Version is the runtime's, such as "24.0.6" or "cri-o:1.30".
 	Version string
 	Given   lookup.Given
+	// Only is the name of the one container, or service, that Image and Given are about;
+	// "" for all.
+	Only string
 	// Policy is the platform's, or nil.
 	Policy *policy.Policy
 	// Profiles is those of compose files whose services count, too.
@@ -69,11 +73,22 @@ func (o Options) engineCommand(name scenario.RuntimeName, args []string) (scenar
 	if err != nil {
 		return scenario.Start{}, err
 	}
-	caller := engine.Caller{Version: runtime.Version}
+	caller := engine.Caller{Version: runtime.Version, PortStart: hostPortStart()}
 	if uid := os.Geteuid(); uid != 0 && name == scenario.Podman {
 		caller.Rootless, caller.UID, caller.GID = true, uint32(uid), uint32(os.Getegid())
 	}
 	return caller.Parse(args)
+}
+
+// hostPortStart is where unprivileged ports begin on this machine; 0 if that cannot be
+// read.
+func hostPortStart() int {
+	text, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(strings.TrimSpace(string(text))) // what is no number stands for the default
+	return n
 }
 
 // Process reads a process that runs. Its program is known.

@@ -89,7 +89,10 @@ func specOf(s *scenario.Start) (Spec, error) {
 		ForeignNetwork: n.Owner == law.OwnerForeign, Aware: s.Program.Awareness == scenario.Aware,
 	}
 	for _, step := range s.Program.Chain {
-		f := File{UID: step.UID}
+		var f File
+		if step.Switch != nil {
+			f.UID = step.Switch.UID
+		}
 		caps := step.File.Caps
 		switch {
 		case step.File.Malformed:

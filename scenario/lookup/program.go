@@ -1,0 +1,216 @@
+package lookup
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/filecap"
+	"github.com/capwise/capwise/scenario"
+)
+
+// program finds what is executed.
+func (r *resolver) program() {
+	s := r.start
+	entrypoint, args := s.Request.Entrypoint, s.Request.Args
+	if entrypoint == nil {
+		entrypoint = r.image.Entrypoint
+		if args == nil {
+			args = r.image.Cmd
+		}
+	}
+	s.Program.Args = append(append([]string(nil), entrypoint...), args...)
+	if len(s.Program.Chain) > 0 { // a source that knows it already
+		r.last(s)
+		return
+	}
+	r.choose(r.routes(entrypoint))
+}
+
+// routes returns the ways to the program that listens.
+func (r *resolver) routes(entrypoint []string) []route {
+	s := r.start
+	w := walk{resolver: r, search: r.search()}
+	begin := route{uid: &s.Settings.UID}
+	if len(s.Unknowns) > 0 { // the user is one of them
+		begin.uid = nil
+	}
+	if s.Request.Init {
+		begin = begin.with(scenario.Step{Path: "/sbin/docker-init"})
+	}
+	args := s.Program.Args
+	switch {
+	case len(args) == 0 && r.known:
+		return []route{r.failed(begin, "the image", errNoProgram)}
+	case r.known || entrypoint != nil && len(args) > 0 || len(args) > 0 && s.Request.Image == "":
+		return w.execute(args, begin, 0)
+	case len(args) > 0 && w.executesNext(args):
+		s.Note("assuming that the image has no ENTRYPOINT, or one that executes its arguments")
+		return w.execute(args, begin, 0)
+	default: // the image's own, whose name is not known
+		return []route{begin.with(scenario.Step{})}
+	}
+}
+
+// choose makes the program of the start that which the routes lead to.
+func (r *resolver) choose(routes []route) {
+	s := r.start
+	var cases []scenario.Case
+	for i := range routes {
+		cases = append(cases, r.cases(&routes[i])...)
+	}
+	cases[0].Set(s)
+	if len(cases) == 1 {
+		if s.Refused == nil && !r.known && r.given.FileCaps == nil {
+			r.unsureOfFile()
+		}
+		return
+	}
+	s.Unsure(scenario.Unknown{Fact: scenario.FactProgram, What: "what " + routes[0].script + " executes at last", Settle: "--file-caps with --user", Cases: cases})
+}
+
+// cases returns what may become of a start on a route: one thing, if it is known what
+// the route leads to.
+func (r *resolver) cases(at *route) []scenario.Case {
+	clause := strings.Join(at.ifs, " and ")
+	set := func(change func(*scenario.Start)) func(*scenario.Start) {
+		return func(s *scenario.Start) {
+			at.put(s)
+			if change != nil {
+				change(s)
+			}
+			r.last(s)
+		}
+	}
+	if !at.lost {
+		return []scenario.Case{{If: clause, Set: set(nil)}}
+	}
+	if clause != "" {
+		clause += " and "
+	}
+	if r.given.FileCaps != nil {
+		return []scenario.Case{{If: clause + at.script + " executes a program with the given capabilities", Set: set(nil)}}
+	}
+	cases := []scenario.Case{{If: clause + at.script + " executes a program without capabilities", Set: set(nil)}}
+	for _, c := range r.fileCases(clause + "its program") {
+		cases = append(cases, scenario.Case{If: c.If, Set: set(c.Set)})
+	}
+	return append(cases, scenario.Case{If: clause + at.script + " changes its user before", Set: set(func(s *scenario.Start) {
+		uid, gid := uint32(somebody), uint32(somebody)
+		s.Program.Last().Switch = &scenario.Switch{By: at.script, UID: &uid, GID: &gid, Somebody: true, Groups: true}
+	})})
+}
+
+// unsureOfFile is for a program whose file nobody has.
+func (r *resolver) unsureOfFile() {
+	s := r.start
+	u := scenario.Unknown{Fact: scenario.FactFile, What: "the capabilities of its program's file", Settle: "--file-caps, or --image"}
+	u.Cases = []scenario.Case{{If: "its program's file carries no capabilities", Set: func(*scenario.Start) {}}}
+	u.Cases = append(u.Cases, r.fileCases("its program's file")...)
+	s.Unsure(u)
+}
+
+// fileCases are the capabilities that matter of a file that nobody has.
+func (r *resolver) fileCases(what string) []scenario.Case {
+	carries := func(effective bool, awareness scenario.Awareness) func(*scenario.Start) {
+		return func(s *scenario.Start) {
+			last := s.Program.Last()
+			last.File.Caps = filecap.Caps{Permitted: capset.Of(capset.NetBindService), Effective: effective, Revision: filecap.V2}
+			s.Program.Awareness = awareness
+		}
+	}
+	out := []scenario.Case{{If: what + " carries cap_net_bind_service=ep", Set: carries(true, scenario.Dumb)}}
+	if r.given.Awareness != scenario.Dumb {
+		out = append(out, scenario.Case{If: what + " carries cap_net_bind_service=p, and raises it", Set: carries(false, scenario.Aware)})
+	}
+	return out
+}
+
+// last completes the last program: with what the reader says of its file, and whether
+// it raises its capabilities.
+func (r *resolver) last(s *scenario.Start) {
+	p := &s.Program
+	if len(p.Chain) == 0 {
+		return
+	}
+	last := p.Last()
+	if r.given.FileCaps != nil {
+		last.File.Caps, last.File.Malformed, last.File.Foreign = *r.given.FileCaps, false, false
+	}
+	switch {
+	case r.given.Awareness != "":
+		p.Awareness = r.given.Awareness
+	case p.Awareness != "":
+	case last.File.Caps.Permitted.Has(capset.NetBindService) && !last.File.Caps.Effective:
+		p.Awareness = scenario.Aware
+	default:
+		p.Awareness = scenario.Dumb
+	}
+}
+
+// route is a way from what the runtime executes to the program that listens.
+type route struct {
+	chain []scenario.Step
+	// uid is whom the program runs as that the way has come to; nil if nobody knows.
+	uid *uint32
+	// change is what that program changes before it executes the next.
+	change *scenario.Switch
+	// ifs is what is so on this way, and script the last one that was read.
+	ifs    []string
+	script string
+	// lost says that the program executes another, and that nobody knows which.
+	lost bool
+	// refused is why the way ends before its program.
+	refused *scenario.Refusal
+	notes   []string
+}
+
+// with returns the way one step further.
+func (at route) with(step scenario.Step) route {
+	step.Switch, at.change = at.change, nil
+	at.chain = append(at.chain[:len(at.chain):len(at.chain)], step)
+	return at
+}
+
+func (at route) note(format string, args ...any) route {
+	at.notes = append(at.notes[:len(at.notes):len(at.notes)], fmt.Sprintf(format, args...))
+	return at
+}
+
+// unknown returns the way with a next step of which nothing is known.
+func (at route) unknown(script string) route {
+	at = at.with(scenario.Step{})
+	at.lost, at.script = true, script
+	return at
+}
+
+var errNoProgram = errors.New("it says no program")
+
+// failed returns the way that ends where there is no program to execute.
+func (r *resolver) failed(at route, name string, err error) route {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		at.refused = &scenario.Refusal{Cause: scenario.CauseNotExecutable, Reason: fmt.Sprintf("%s in %s is not executable", name, r.files)}
+	case errors.Is(err, errNotFound), errors.Is(err, fs.ErrNotExist):
+		at.refused = &scenario.Refusal{Cause: scenario.CauseNotFound, Reason: fmt.Sprintf("%s is not in %s", name, r.files)}
+	case errors.Is(err, errNoProgram):
+		at.refused = &scenario.Refusal{Cause: scenario.CauseNotFound, Reason: "neither the source nor the image says what to execute"}
+	default:
+		return at.note("%s: %v", name, err).unknown(name)
+	}
+	return at
+}
+
+// put makes the way that of a start.
+func (at *route) put(s *scenario.Start) {
+	s.Program.Chain = append([]scenario.Step(nil), at.chain...)
+	s.Program.Awareness = ""
+	for _, n := range at.notes {
+		s.Note(n)
+	}
+	if s.Refused == nil {
+		s.Refused = at.refused
+	}
+}
