@@ -200,6 +200,9 @@ func (e *explain) options() (sources.Options, error) {
 		if err != nil {
 			return o, fmt.Errorf("--file-caps: %w", err)
 		}
+		if caps.Permitted|caps.Inheritable == 0 { // none, and not an attribute that is empty, which clears what is ambient
+			caps = filecap.Caps{}
+		}
 		o.Given.FileCaps = &caps
 	}
 	for _, text := range e.listen {
