@@ -57,7 +57,7 @@ func Resolve(s *scenario.Start, files scenario.Files, image scenario.ImageConfig
 		r.files = nowhere{}
 	}
 	r.users = readAccounts(r.files)
-	if user, _, _ := strings.Cut(s.Request.User, ":"); user == "" && given.User != "" {
+	if user, _, _ := strings.Cut(s.Request.User, ":"); user == "" && given.User != "" && !s.Request.UserOfHost {
 		s.Request.User = given.User + s.Request.User
 	}
 	r.user()
