@@ -108,18 +108,23 @@ func (u *reader) filtersImply(start *scenario.Start, c command) bool {
 		return false
 	}
 	list := strings.Join(because, ", ")
-	version := u.system.Version
-	if version == "" {
-		version = scenario.Systemd.AssumedVersion()
-	}
-	number, _, _ := strings.Cut(version, ".")
+	number, _, _ := strings.Cut(u.system.Version, ".")
 	n, err := strconv.Atoi(number)
-	if u.userManager || err == nil && n < filterVersion {
+	switch {
+	case u.userManager || err == nil && n < filterVersion:
 		start.Note(fmt.Sprintf("no_new_privs comes with %s, whatever NoNewPrivileges= says", list))
 		return true
-	}
-	if !u.enabled("Service.NoNewPrivileges") && !u.enabled("Service.DynamicUser") {
-		start.Note(fmt.Sprintf("below systemd %d, %s would bring no_new_privs", filterVersion, list))
+	case u.system.Version == "" && !u.enabled("Service.NoNewPrivileges") && !u.enabled("Service.DynamicUser"):
+		implies := func(is bool) func(*scenario.Start) {
+			return func(s *scenario.Start) { s.Settings.NoNewPrivs, s.Settings.NoNewPrivsImplied = is, is }
+		}
+		start.Unsure(scenario.Unknown{
+			Fact: scenario.FactRuntime, What: "the version of systemd", Settle: "--runtime-version",
+			Cases: []scenario.Case{
+				{If: fmt.Sprintf("systemd is %d or newer", filterVersion), Set: implies(false)},
+				{If: fmt.Sprintf("systemd is older, with which %s brings no_new_privs", list), Set: implies(true)},
+			},
+		})
 	}
 	return false
 }

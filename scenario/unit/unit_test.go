@@ -166,8 +166,12 @@ func TestNoNewPrivs(t *testing.T) {
 		}
 	}
 	newer := service(t, "257", "User=7", "LockPersonality=yes", "RestrictRealtime=yes")
-	if newer.Settings.NoNewPrivs || !strings.Contains(fmt.Sprint(newer.Notes), "below systemd 255, LockPersonality=, RestrictRealtime=") {
+	if newer.Settings.NoNewPrivs || len(newer.Unknowns) > 0 {
 		t.Errorf("systemd 257: %+v", newer)
+	}
+	any := service(t, "", "User=7", "LockPersonality=yes", "RestrictRealtime=yes")
+	if any.Settings.NoNewPrivs || len(any.Unknowns) != 1 || any.Unknowns[0].Fact != scenario.FactRuntime || !strings.Contains(any.Unknowns[0].Cases[1].If, "LockPersonality=, RestrictRealtime=") {
+		t.Errorf("some systemd: %+v", any)
 	}
 }
 
