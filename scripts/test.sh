@@ -5,7 +5,7 @@
 # (prepare-debian.sh). Without root, or on another system, the tests that need
 # more are left out, and said to be; with CI=true each of those is a failure.
 #
-# With "all" also what is rare: images for the other architecture, and the builder's
+# With "all" also what is rare: all generated units, images for the other architecture, and the builder's
 # image in a second engine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
