@@ -8,7 +8,7 @@ help:
 	@echo '              PORT=80 for another port, PERMIT=1 to permit it the capability'
 	@echo 'make build    bin/capwise, bin/caddy and bin/coredns (make coredns: only that)'
 	@echo 'make test     all tests; as root on Debian it installs what they need'
-	@echo 'make test-all           these, images for the other architecture, and the builder in a second engine'
+	@echo 'make test-all           these, all generated units, images for the other architecture, and the builder in a second engine'
 	@echo 'make test-servers       servers of others, built by capwise build (an hour, 17 GB)'
 	@echo 'make test-kernel        the law against this kernel, every case (root; minutes)'
 	@echo 'make test-kernel-qemu   the law and the buffers of HTTP/3 on the kernel of Debian 12, in QEMU'

@@ -5,7 +5,7 @@
 # (prepare-debian.sh). Without root, or on another system, the tests that need
 # more are left out, and said to be; with CI=true each of those is a failure.
 #
-# With "all" also what is rare: images for the other architecture, and the builder's
+# With "all" also what is rare: all generated units, images for the other architecture, and the builder's
 # image in a second engine.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -153,4 +153,4 @@ test/e2e/suites.sh caddy
 export CAPWISE_CADDY_IMAGE=$root/dist/caddy-$arch.tar CAPWISE_COREDNS_IMAGE=$root/dist/coredns-$arch.tar
 export CAPWISE_BUILDER_IMAGE=$root/dist/caddy-builder-$arch.tar
 gotest "image" image -- ./...
-gotest "real runtimes" test/e2e CAPWISE_E2E_RESULTS="$work/e2e" -- -count=1 ./...
+gotest "real runtimes" test/e2e CAPWISE_E2E_RESULTS="$work/e2e" CAPWISE_E2E_UNITS="$all" -- -count=1 ./...

@@ -75,7 +75,7 @@ func newExplain() *cobra.Command {
 	f.StringVar(&e.root, "root", "", "folder with the tree of another machine, whose units, users and programs count instead of this machine's")
 	f.StringVar(&e.image, "image", "", "image that is executed, instead of the one that the source names: "+ref.Help()+", or - for an archive on standard input")
 	f.StringVar(&e.fileCaps, "file-caps", "", "capabilities of the program's file, such as cap_net_bind_service=p, or = for none")
-	f.StringVar(&e.user, "user", "", "user that the image's program runs as where the source does not say: a number or NAME[:GROUP]")
+	f.StringVar(&e.user, "user", "", "user that the image's program runs as where the source does not say, or that a unit's User= is on its machine where this one does not have it: a number or NAME[:GROUP]")
 	f.StringVar(&e.container, "container", "", "name of the one container or service that --image, --file-caps, --user, --listen and --program are about")
 	f.StringVar(&e.container, "service", "", "the same as --container")
 	f.StringVar(&e.version, "runtime-version", "", "version of the runtime where it matters, such as 20.10.24 or cri-o:1.30")
@@ -206,6 +206,9 @@ func (e *explain) options() (sources.Options, error) {
 		caps, err := filecap.FromText(e.fileCaps)
 		if err != nil {
 			return o, fmt.Errorf("--file-caps: %w", err)
+		}
+		if caps.Permitted|caps.Inheritable == 0 { // none, and not an attribute that is empty, which clears what is ambient
+			caps = filecap.Caps{}
 		}
 		o.Given.FileCaps = &caps
 	}

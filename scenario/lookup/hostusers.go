@@ -47,6 +47,8 @@ func (r *resolver) hostUserID(user string) {
 	switch {
 	case found:
 		s.Settings.UID, s.Settings.GID, s.Settings.Groups = a.uid, a.gid, r.users.memberOf(a)
+	case r.given.User != "":
+		r.saidUser(user)
 	case r.elsewhere():
 		s.Settings.UID, s.Settings.GID = somebody, somebody
 		note := fmt.Sprintf("user %q is not on this machine; assuming a user other than root", user)
@@ -60,8 +62,26 @@ func (r *resolver) hostUserID(user string) {
 		r.refuse(scenario.CauseUnknownUser, "no user in /etc/passwd has the number %s, and systemd refuses such a number (217/USER)", user)
 	default:
 		s.Settings.UID, s.Settings.GID = somebody, somebody
-		s.Unsure(missing(fmt.Sprintf("user %q", user), fmt.Sprintf("no user %q in /etc/passwd (217/USER)", user), "--user, or a machine that has it (systemd-sysusers, adduser)"))
+		s.Unsure(missing(fmt.Sprintf("user %q", user), fmt.Sprintf("no user %q in /etc/passwd (217/USER)", user), "--user, or --root with the tree of a machine that has it"))
 	}
+}
+
+// saidUser takes the number that the reader gives for a user who is not here.
+func (r *resolver) saidUser(user string) {
+	s := r.start
+	name, group, _ := strings.Cut(r.given.User, ":")
+	a, found := r.users.hostUser(name)
+	if n, err := strconv.ParseUint(name, 10, 32); err == nil && !found {
+		a, found = account{uint32(n), uint32(n)}, true
+	}
+	if !found {
+		a = account{somebody, somebody}
+	}
+	if n, err := strconv.ParseUint(group, 10, 32); err == nil {
+		a.gid = uint32(n)
+	}
+	s.Settings.UID, s.Settings.GID = a.uid, a.gid
+	s.Note(fmt.Sprintf("user %q is not on this machine; assuming that the machine has it, as user %d", user, a.uid))
 }
 
 // hostGroup finds the number of a group, and has set put it in place.
@@ -76,7 +96,7 @@ func (r *resolver) hostGroup(group string, set func(*scenario.Start, uint32)) {
 	case err == nil:
 		r.refuse(scenario.CauseUnknownUser, "no group in /etc/group has the number %s, and systemd refuses such a number (216/GROUP)", group)
 	default:
-		s.Unsure(missing(fmt.Sprintf("group %q", group), fmt.Sprintf("no group %q in /etc/group (216/GROUP)", group), "a machine that has it (systemd-sysusers, addgroup)"))
+		s.Unsure(missing(fmt.Sprintf("group %q", group), fmt.Sprintf("no group %q in /etc/group (216/GROUP)", group), "--root with the tree of a machine that has it"))
 	}
 	set(s, gid)
 }
@@ -86,7 +106,7 @@ func missing(what, refusal, settle string) scenario.Unknown {
 	return scenario.Unknown{
 		Fact: scenario.FactUser, What: "whether the machine has the " + what, Settle: settle,
 		Cases: []scenario.Case{
-			{If: "the machine has the " + what + ", other than root", Set: func(*scenario.Start) {}},
+			{If: "the machine has the " + what, Set: func(*scenario.Start) {}},
 			{If: "the machine has no " + what, Set: func(s *scenario.Start) {
 				s.Refused = &scenario.Refusal{Cause: scenario.CauseUnknownUser, Reason: refusal}
 			}},

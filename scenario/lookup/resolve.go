@@ -57,7 +57,7 @@ func Resolve(s *scenario.Start, files scenario.Files, image scenario.ImageConfig
 		r.files = nowhere{}
 	}
 	r.users = readAccounts(r.files)
-	if r.image.User == "" {
+	if r.image.User == "" && !s.Request.UserOfHost {
 		r.image.User = given.User
 	}
 	r.user()

@@ -52,6 +52,15 @@ func (u *reader) environment() environment {
 		}
 		e.read(u.variables[i].Text)
 	}
+	for _, a := range u.list("Service.UnsetEnvironment") {
+		for word := range strings.FieldsSeq(a.value) {
+			name, value, ofValue := strings.Cut(word, "=")
+			if !ofValue || e.values[name] == value {
+				delete(e.values, name)
+				e.open = slices.DeleteFunc(e.open, func(o string) bool { return o == name })
+			}
+		}
+	}
 	return e
 }
 
@@ -118,7 +127,7 @@ func (e *environment) within(word string) string {
 		case strings.HasPrefix(after, "$"):
 			b.WriteByte('$')
 			word = after[1:]
-		case strings.HasPrefix(after, "{") && closed && known:
+		case strings.HasPrefix(after, "{") && closed && known && isName(name):
 			b.WriteString(value)
 			word = rest
 		default:
@@ -126,6 +135,14 @@ func (e *environment) within(word string) string {
 			word = after
 		}
 	}
+}
+
+// isName reports whether a text is the name of a variable. There are no other forms:
+// ${NAME:-TEXT} stands as it is.
+func isName(text string) bool {
+	return text != "" && strings.IndexFunc(text, func(r rune) bool {
+		return r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}) < 0
 }
 
 // variables reads the files of EnvironmentFile=.

@@ -80,6 +80,8 @@ type finder struct {
 	// named is the path that the reader gave; "" for a name.
 	named string
 	size  int64
+	// aliases is how many links to units of other names were followed.
+	aliases int
 }
 
 // inside makes a path that the reader gave one of the tree. A file of this machine
@@ -107,7 +109,7 @@ func (f *finder) load(name string, s System) (Unit, error) {
 	if err != nil {
 		return u, err
 	}
-	u.Name, u.File, u.Masked = f.id(name, file.path), File{Name: f.tree.shown(file.path), Text: string(file.text)}, file.masked
+	u.Name, u.File, u.Masked = file.unit, File{Name: f.tree.shown(file.path), Text: string(file.text)}, file.masked
 	names := f.names(u.Name, name)
 	if u.DropIns, err = f.dropIns(names); err != nil {
 		return u, err
@@ -121,8 +123,9 @@ func (f *finder) load(name string, s System) (Unit, error) {
 	return u, f.variables(&u)
 }
 
-// fragment is a unit's own file.
+// fragment is a unit's own file. unit is the name that the unit has.
 type fragment struct {
+	unit   string
 	path   string
 	text   []byte
 	masked bool
@@ -141,7 +144,14 @@ func (f *finder) fragment(name string) (fragment, error) {
 		}
 		for _, p := range paths {
 			found, err := f.read(p)
-			if !errors.Is(err, fs.ErrNotExist) {
+			id := f.id(name, p)
+			if id != name && f.named == "" && f.aliases < mostAliases { // a link, whose target the folders may have elsewhere
+				alias := finder{tree: f.tree, search: f.search, aliases: f.aliases + 1, size: f.size}
+				if found, err := alias.fragment(id); err == nil {
+					return found, nil
+				}
+			}
+			if found.unit = id; !errors.Is(err, fs.ErrNotExist) {
 				return found, err
 			}
 		}
@@ -316,22 +326,22 @@ func (f *finder) dropIns(names []string) ([]File, error) {
 }
 
 // dropInNames returns the names whose folders hold drop-ins of a unit, the most
-// particular first: its own, that of its template, and for a-b.service also
-// a-.service (unit_file_find_dirs of shared/dropin.c).
+// particular first: its own, that of its template, and for a-b.service, and for the
+// template a-b@.service, also a-.service (unit_file_find_dirs of shared/dropin.c).
 func dropInNames(name string) []string {
 	out := []string{name}
 	instance, is := instanceOf(name)
 	if is {
 		out = append(out, dropInNames(template(name))...)
 	}
-	prefix, _, hasAt := strings.Cut(strings.TrimSuffix(name, path.Ext(name)), "@")
+	prefix, _, _ := strings.Cut(strings.TrimSuffix(name, path.Ext(name)), "@")
 	prefix = strings.TrimRight(prefix, "-")
 	dash := strings.LastIndexByte(prefix, '-')
 	if dash < 0 {
 		return out
 	}
 	shorter := prefix[:dash+1]
-	if hasAt {
+	if is {
 		shorter += "@" + instance
 	}
 	return append(out, dropInNames(shorter+path.Ext(name))...)
@@ -373,3 +383,6 @@ func (f *finder) sockets(u *Unit) ([]File, error) {
 	}
 	return sockets, nil
 }
+
+// mostAliases is how many links to units of other names are followed.
+const mostAliases = 8

@@ -76,6 +76,9 @@ func (s *settings) assign(section, text string, a assignment) {
 	default:
 		a.value = strings.TrimSpace(value)
 		name := section + "." + strings.TrimSpace(key)
+		if newer := olderNames[name]; newer != "" {
+			name = newer
+		}
 		s.assignments[name] = append(s.assignments[name], a)
 	}
 }

@@ -108,18 +108,23 @@ func (u *reader) filtersImply(start *scenario.Start, c command) bool {
 		return false
 	}
 	list := strings.Join(because, ", ")
-	version := u.system.Version
-	if version == "" {
-		version = scenario.Systemd.AssumedVersion()
-	}
-	number, _, _ := strings.Cut(version, ".")
+	number, _, _ := strings.Cut(u.system.Version, ".")
 	n, err := strconv.Atoi(number)
-	if u.userManager || err == nil && n < filterVersion {
+	switch {
+	case u.userManager || err == nil && n < filterVersion:
 		start.Note(fmt.Sprintf("no_new_privs comes with %s, whatever NoNewPrivileges= says", list))
 		return true
-	}
-	if !u.enabled("Service.NoNewPrivileges") && !u.enabled("Service.DynamicUser") {
-		start.Note(fmt.Sprintf("below systemd %d, %s would bring no_new_privs", filterVersion, list))
+	case u.system.Version == "" && !u.enabled("Service.NoNewPrivileges") && !u.enabled("Service.DynamicUser"):
+		implies := func(is bool) func(*scenario.Start) {
+			return func(s *scenario.Start) { s.Settings.NoNewPrivs, s.Settings.NoNewPrivsImplied = is, is }
+		}
+		start.Unsure(scenario.Unknown{
+			Fact: scenario.FactRuntime, What: "the version of systemd", Settle: "--runtime-version",
+			Cases: []scenario.Case{
+				{If: fmt.Sprintf("systemd is %d or newer", filterVersion), Set: implies(false)},
+				{If: fmt.Sprintf("systemd is older, with which %s brings no_new_privs", list), Set: implies(true)},
+			},
+		})
 	}
 	return false
 }
@@ -165,16 +170,16 @@ func (u *reader) capabilities(text string, a assignment) (set capset.Set) {
 	return set & capset.All
 }
 
-// securebits reads SecureBits=, whose lines add up.
+// securebits reads SecureBits=, of which the last line counts: other than
+// systemd.exec(5) has it, they do not add up (seen with 252.38).
 func (u *reader) securebits() (bits cred.Securebits) {
-	for _, a := range u.list("Service.SecureBits") {
-		for word := range strings.FieldsSeq(a.value) {
-			bit, ok := cred.ParseSecurebit(word)
-			if !ok {
-				u.note("%s: unknown secure bit %q, so systemd passes over it", a, word)
-			}
-			bits |= bit
+	a, _ := u.last("Service.SecureBits")
+	for word := range strings.FieldsSeq(a.value) {
+		bit, ok := cred.ParseSecurebit(word)
+		if !ok {
+			u.note("%s: unknown secure bit %q, so systemd passes over it", a, word)
 		}
+		bits |= bit
 	}
 	return bits
 }

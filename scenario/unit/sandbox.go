@@ -53,14 +53,6 @@ func (u *reader) sandbox(start *scenario.Start, c command) {
 	box.Calls = u.callFilter()
 	box.NoIPv4, box.NoIPv6 = u.refusedFamilies()
 	u.socketRules(start)
-	for _, key := range []string{"IPAddressDeny", "IPIngressFilterPath", "IPEgressFilterPath", "RestrictNetworkInterfaces"} {
-		if u.isSet("Service." + key) {
-			start.Note(key + "= is not judged: it drops packets of sockets that could be bound")
-		}
-	}
-	if u.isSet("Service.BPFProgram") {
-		start.Note("BPFProgram= is not judged: it may refuse what the kernel's own rules allow")
-	}
 }
 
 // paths returns the paths of a list, without the signs in front that say what to do

@@ -130,7 +130,7 @@ func (t tree) list(folder string) ([]string, error) {
 		}
 	}
 	if info, err := os.Stat(folder); t.here() && (err != nil || !info.IsDir()) {
-		return nil, nil //nolint:nilerr // there is no such folder
+		return nil, nil
 	}
 	f, err := open()
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {

@@ -131,11 +131,7 @@ func (u *reader) fill(start *scenario.Start, c command) {
 	u.root(start)
 	u.withoutInstance(start)
 	u.sandbox(start, c)
-	for _, key := range []string{"AppArmorProfile", "SELinuxContext", "SmackProcessLabel"} {
-		if u.value("Service."+key) != "" {
-			start.Note(key + "= is not judged: it may refuse what the kernel's own rules allow")
-		}
-	}
+	u.noteDirectives(start)
 	start.Notes = append(start.Notes, u.notes...)
 }
 
@@ -145,7 +141,6 @@ func (u *reader) root(start *scenario.Start) {
 		start.Request.Root = root
 	}
 	if image := u.value("Service.RootImage"); image != "" {
-		start.Note(fmt.Sprintf("RootImage=%s: what the image holds is not read", image))
 		unknownFile(start, scenario.FactFile, "the program's file in RootImage="+image)
 	}
 }

@@ -237,6 +237,9 @@ func (s start) explain(t *testing.T, r *runtimeUnderTest) answer {
 	if !s.asks && r != systemd && r != runcAlone {
 		args = append(args, "--image=docker-archive:"+spec.Program.Archive)
 	}
+	if r == systemd { // which has users of its own
+		args = append(args, "--root="+systemdEngine.Root())
+	}
 	if s.listen != "" {
 		args = append(args, "--listen="+s.listen)
 	}

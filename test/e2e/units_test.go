@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -32,7 +33,7 @@ const allUnits = "CAPWISE_E2E_UNITS"
 // the credentials.
 func TestUnits(t *testing.T) {
 	results.report(t, "generated units do what is predicted", systemd.Name())
-	need(t, systemd.needs...)
+	need(t, append([]string{capwiseBinary()}, systemd.needs...)...)
 	programs := map[string]*program.Program{}
 	for file, made := range map[string]func() (*program.Program, error){"none": probeNone, "+p": probePermitted, "+ep": probeEffective} {
 		programs[file] = get(t, made)
@@ -51,10 +52,14 @@ func TestUnits(t *testing.T) {
 	writeUnits(t, variants)
 	startUnits(t, variants)
 	agree := map[string]int{}
-	for _, v := range variants {
+	for i, v := range variants {
 		said := v.judge(t)
+		const asked = 8 // of so many, one is asked the command about
+		if i%asked == 0 {
+			v.ask(t, said)
+		}
 		agree[said.outcome]++
-		if v.did != said.outcome {
+		if v.did != said.outcome && !(said.hidden && v.did == "status 226") { // it fails at the mounts already
 			t.Errorf("predicted %q, systemd: %q\n%s\n%s\nnotes: %s", said.outcome, v.did, v.text, v.evidence, said.notes)
 			continue
 		}
@@ -82,6 +87,8 @@ type prediction struct {
 	task           law.Task
 	judged         bool // task is that of the program
 	foreign        bool // in a user namespace of its own
+	unknown        bool // it depends on something
+	hidden         bool // the program is where something else is mounted
 }
 
 // unitSettings is the settings that are tried, PROGRAMS standing for the folder of
@@ -114,7 +121,7 @@ var unitSettings = []string{
 var unitUsers = []string{"", "User=65532", "User=nobody", "DynamicUser=yes", "User=12345", "User=no-such-user"}
 
 // unitPrefixes is what stands before the program in ExecStart=.
-var unitPrefixes = []string{"", "", "", "", "-", ":", "+", "!", "!!", "/usr/bin/env A=b ", "/bin/sh -c "}
+var unitPrefixes = []string{"", "", "", "", "-", ":", "+", "!", "!!", "/usr/bin/env A=b ", "/usr/bin/nohup "}
 
 // generate makes the variants: each setting for root and for another user with each
 // file, and then a few settings at a time.
@@ -131,9 +138,9 @@ func generate(programs map[string]*program.Program) []*variant {
 			}
 		}
 	}
-	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same every time
+	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same every time
 	pick := func(list []string) string { return list[random.IntN(len(list))] }
-	const atLeast = 1500
+	const atLeast = 560
 	for len(out) < atLeast {
 		lines := []string{pick(unitUsers), pick(unitSettings), pick(unitSettings)}
 		out = append(out, newVariant(len(out), programs[pick(files)], random.IntN(4) == 0, pick(unitPrefixes), lines))
@@ -156,9 +163,6 @@ func newVariant(i int, p *program.Program, dumb bool, prefix string, lines []str
 		command += " dumb"
 	}
 	command += " tcp/" + v.listen.Address
-	if strings.HasSuffix(prefix, "-c ") {
-		command = `"exec ` + command + `"`
-	}
 	command = prefix + command
 	settings := strings.ReplaceAll(strings.Join(lines, "\n"), "PROGRAMS", filepath.Dir(p.Path))
 	v.text = fmt.Sprintf("[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nRemainAfterExit=yes\nTimeoutStartSec=30\nStandardOutput=file:/run/%s.out\nStandardError=journal\nExecStart=%s\n%s\n", v.name, command, settings)
@@ -243,8 +247,8 @@ func (v *variant) read(t *testing.T, state string) {
 		v.did = "bind SIGSYS"
 	case signal:
 		v.did = "exec SIGSYS"
-	case strings.Contains(v.text, "/bin/env ") || strings.Contains(v.text, "/bin/sh "):
-		v.did = "status " + regexp.MustCompile("^12[67]$").ReplaceAllString(status, "203") // those of the shell and of env
+	case strings.Contains(v.text, "/bin/env ") || strings.Contains(v.text, "/bin/nohup "):
+		v.did = "status " + regexp.MustCompile("^12[67]$").ReplaceAllString(status, "203") // those of env and nohup
 	case strings.Contains(v.text, "ExecStart=-") && status == "0": // a program that is not there is passed over
 		v.did = "status 203"
 	default:
@@ -280,7 +284,7 @@ func (v *variant) judge(t *testing.T) prediction {
 		u.Cases[len(u.Cases)-1].Set(s)
 	}
 	j := diagnose.Judge(law.Kernel{}, s)
-	p := prediction{notes: strings.Join(s.Notes, "; "), task: j.Task, judged: j.Exec.OK(), foreign: s.Settings.UserNamespace}
+	p := prediction{notes: strings.Join(s.Notes, "; "), task: j.Task, judged: j.Exec.OK(), foreign: s.Settings.UserNamespace, hidden: j.Exec.Cause == diagnose.HiddenPath, unknown: len(s.Unknowns) > 0}
 	switch {
 	case s.Refused != nil && s.Refused.Cause == scenario.CauseUnknownUser:
 		p.outcome = "status " + regexp.MustCompile(`\((\d+)/`).FindStringSubmatch(s.Refused.Reason)[1]
@@ -296,6 +300,34 @@ func (v *variant) judge(t *testing.T) prediction {
 		p.outcome = "bind " + j.Binds[0].Errno.String()
 	}
 	return p
+}
+
+// ask asks capwise explain the same, by the name of the unit. What is offered as a
+// remedy can be tried from here: by what explain makes of the text, started again.
+func (v *variant) ask(t *testing.T, said prediction) {
+	args := []string{
+		"explain", "--root=" + systemdEngine.Root(), "--runtime-version=" + versions[systemd.Name()],
+		"--program=" + string(v.awareness), "--listen=" + v.listen.Address, "-f", v.name,
+	}
+	out, err := exec.Command(capwiseBinary(), args...).Output()
+	const fails, depends = 2, 3
+	want := []int{fails}
+	switch {
+	case said.unknown: // FAIL where it fails for all that it may be
+		want = append(want, depends)
+	case said.outcome == "bind ok":
+		want = []int{0}
+		if strings.Contains(v.text, "SocketBindDeny=") { // whether it counts is not known with --root
+			want = []int{depends}
+		}
+	}
+	code := 0
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		code = exit.ExitCode()
+	}
+	if !slices.Contains(want, code) {
+		t.Errorf("explain: %v, want exit code %v\n%s\n%s", err, want, v.text, out)
+	}
 }
 
 // differences compares the credentials.

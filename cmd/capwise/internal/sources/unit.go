@@ -78,7 +78,9 @@ func (o Options) namesUnit(name string, data []byte, err error) bool {
 	case o.Root != "":
 		return true
 	case strings.HasSuffix(name, ".service"):
-		return err != nil || len(data) == 0
+		info, errStat := os.Stat(name)
+		masked := errStat == nil && (info.Mode()&os.ModeDevice != 0 || err == nil && len(data) == 0)
+		return masked || errors.Is(err, fs.ErrNotExist)
 	default:
 		like := path.Ext(name) == "" || strings.Contains(name, "@") // and web.yaml is none
 		return like && !strings.Contains(name, "/") && errors.Is(err, fs.ErrNotExist)
