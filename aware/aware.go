@@ -39,6 +39,9 @@ type Result struct {
 	Injected bool
 	// Launches is what a launcher of capwise was made for; nil for other programs.
 	Launches *launch.Config
+	// Linked is which libraries have to be looked at, too ([Result.WithLibraries]), if
+	// the program itself calls nothing to raise with; nil for other programs.
+	Linked *Linked `json:",omitempty"`
 }
 
 // raisers is the functions that are known to raise a permitted capability where
@@ -81,7 +84,7 @@ func Detect(r io.ReaderAt) (Result, error) {
 	if !f.small() {
 		return Result{Answer: Unknown, Evidence: "what it calls takes more to read than any program's does"}, nil
 	}
-	return detectC(f.File), nil
+	return detectC(f), nil
 }
 
 // detectGo looks into the function table of a Go program.
@@ -113,14 +116,23 @@ func detectGo(f *program, r io.ReaderAt) (result Result, isGo bool, err error) {
 			return Result{Answer: Unknown, Evidence: "calls " + name + ", for a purpose that the file does not tell"}, true, nil
 		}
 	}
-	if calls := mayRaise(f.imports()); calls != "" { // through cgo
+	imported, _ := f.symbols() // none of a program without cgo
+	if calls := mayRaise(imported.imports); calls != "" {
 		return Result{Answer: Unknown, Evidence: "calls " + calls + ", for a purpose that the file does not tell"}, true, nil
 	}
 	module := "a Go program"
 	if infoErr == nil && info.Main.Path != "" {
 		module = strings.TrimSpace("Go program " + info.Main.Path + " " + info.Main.Version)
 	}
-	return Result{Answer: Dumb, Evidence: module + ", in which nothing raises capabilities"}, true, nil
+	out := Result{Answer: Dumb, Evidence: module + ", in which nothing raises capabilities"}
+	if len(imported.imports) > 0 { // cgo, and libraries that it calls
+		linked, err := linkedOf(f)
+		if err != nil {
+			return Result{Answer: Unknown, Evidence: fmt.Sprintf("what it is linked with cannot be read: %v", err)}, true, nil
+		}
+		out.Linked = &linked
+	}
+	return out, true, nil
 }
 
 // injected says how the program was built. The marker lies in its data, wherever
