@@ -146,7 +146,8 @@ func ClassifyFile(file *held.File) (Finding, error) {
 	if err != nil {
 		return Finding{Path: file.Path}, err
 	}
-	f, err := ClassifyBeside(file.Name(), attribute, Contents(content), besideFile(file))
+	program := func() (aware.Result, error) { return aware.DetectIn(file.RealPath(), content) }
+	f, err := ClassifyBeside(file.Name(), attribute, program, besideFile(file))
 	f.Path = file.Path
 	return f, err
 }
@@ -159,7 +160,7 @@ func ClassifyProgram(file *held.File) (Finding, error) {
 	if err != nil {
 		return f, err
 	}
-	program, err := aware.Detect(content)
+	program, err := aware.DetectIn(file.RealPath(), content)
 	f.Class, f.Evidence = classOf(filecap.Caps{}, program.Answer), program.Evidence
 	return f, err
 }
