@@ -13,7 +13,6 @@ package fix
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/capwise/capwise/scan"
 )
@@ -51,9 +50,9 @@ func For(f scan.Finding) (Mode, error) {
 }
 
 // Choose is [For] for a file that is elsewhere than on this machine, such as in an
-// image, by its raw attribute and its content.
-func Choose(path string, attribute []byte, content io.ReaderAt) (Mode, error) {
-	f, err := scan.Classify(attribute, content)
+// image, by its raw attribute and what its program says about itself.
+func Choose(path string, attribute []byte, program scan.Program) (Mode, error) {
+	f, err := scan.ClassifyBeside("", attribute, program, nil)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
