@@ -35,6 +35,13 @@ type Result struct {
 	// Evidence is one clause: the function, library or symbol that was found, or
 	// what was looked for in vain.
 	Evidence string
+	// Script says that the file is a script. The kernel looks at the capabilities of its
+	// interpreter, and ignores those of the script (bprm_creds_from_file of fs/exec.c, from
+	// Linux 5.8 on).
+	Script bool `json:",omitempty"`
+	// RunsCode says that the program is an interpreter: whoever may start it chooses what it
+	// does with its capabilities.
+	RunsCode bool `json:",omitempty"`
 	// Injected says that the program was built by "capwise build".
 	Injected bool
 	// Launches is what a launcher of capwise was made for; nil for other programs.
@@ -70,7 +77,7 @@ func Detect(r io.ReaderAt) (Result, error) {
 	}
 	switch {
 	case string(magic[:2]) == "#!":
-		return Result{Answer: Unknown, Evidence: "a script: the kernel looks at its interpreter, and capabilities on the script mean nothing"}, nil
+		return Result{Answer: Unknown, Script: true, Evidence: "a script: the kernel looks at its interpreter alone, so capabilities on the script have no effect"}, nil
 	case string(magic[:]) != elf.ELFMAG:
 		return Result{Answer: Unknown, Evidence: "not an ELF program"}, nil
 	}

@@ -7,6 +7,8 @@ import "slices"
 type known struct {
 	name   string
 	answer Answer
+	// runsCode is [Result].RunsCode.
+	runsCode bool
 	// raises is the functions to raise with that it calls, as [mayRaise] names them,
 	// and "" for none: a program that calls others is another one, or another version.
 	raises []string
@@ -33,7 +35,7 @@ func recognize(f *program, s symbols, raises string) (Result, bool) {
 		if k.answer == Aware {
 			return Result{Answer: Aware, Evidence: "is " + k.name + ", which raises"}, true
 		}
-		return Result{Answer: Dumb, Evidence: "is " + k.name + ", which does not raise"}, true
+		return Result{Answer: Dumb, Evidence: "is " + k.name + ", which does not raise", RunsCode: k.runsCode}, true
 	}
 	return Result{}, false
 }

@@ -21,15 +21,15 @@ var programs = []known{
 
 	// Interpreters. What a script may do by their foreign function interfaces is not
 	// theirs.
-	{name: "Python", answer: Dumb, exports: []string{"Py_BytesMain", "PyEval_EvalCode", "PyImport_ImportModule"}},
-	{name: "Perl", answer: Dumb, exports: []string{"perl_parse", "perl_run", "Perl_runops_standard"}},
-	{name: "PHP", answer: Dumb, exports: []string{"php_module_startup", "zend_execute_ex", "php_execute_script"}},
-	{name: "Ruby", answer: Dumb, exports: []string{"ruby_run_node", "ruby_options", "rb_define_method"}},
-	{name: "Node.js", answer: Dumb, exports: []string{"node_module_register", "napi_create_function"}, texts: []string{"Usage: node "}},
-	{name: "Lua", answer: Dumb, exports: []string{"lua_newstate", "lua_pushcclosure"}, texts: []string{"[script [args]", "interactive mode after executing 'script'"}},
-	{name: "Java", answer: Dumb, imports: []string{"JLI_Launch"}},
-	{name: "Erlang", answer: Dumb, exports: []string{"erl_drv_mutex_create", "enif_make_atom", "driver_alloc"}},
-	{name: "gawk", answer: Dumb, texts: []string{"Usage: %s [POSIX or GNU style options] -f progfile [--] file ...", "GNU Awk "}},
+	{name: "Python", answer: Dumb, runsCode: true, exports: []string{"Py_BytesMain", "PyEval_EvalCode", "PyImport_ImportModule"}},
+	{name: "Perl", answer: Dumb, runsCode: true, exports: []string{"perl_parse", "perl_run", "Perl_runops_standard"}},
+	{name: "PHP", answer: Dumb, runsCode: true, exports: []string{"php_module_startup", "zend_execute_ex", "php_execute_script"}},
+	{name: "Ruby", answer: Dumb, runsCode: true, exports: []string{"ruby_run_node", "ruby_options", "rb_define_method"}},
+	{name: "Node.js", answer: Dumb, runsCode: true, exports: []string{"node_module_register", "napi_create_function"}, texts: []string{"Usage: node "}},
+	{name: "Lua", answer: Dumb, runsCode: true, exports: []string{"lua_newstate", "lua_pushcclosure"}, texts: []string{"[script [args]", "interactive mode after executing 'script'"}},
+	{name: "Java", answer: Dumb, runsCode: true, imports: []string{"JLI_Launch"}},
+	{name: "Erlang", answer: Dumb, runsCode: true, exports: []string{"erl_drv_mutex_create", "enif_make_atom", "driver_alloc"}},
+	{name: "gawk", answer: Dumb, runsCode: true, texts: []string{"Usage: %s [POSIX or GNU style options] -f progfile [--] file ...", "GNU Awk "}},
 	{name: "BusyBox", answer: Dumb, raises: []string{capset, ""}, texts: []string{"BusyBox is a multi-call binary that combines many common Unix", "BusyBox v"}},
 
 	// Those that set capabilities do so only when root starts them, to keep a few.

@@ -44,6 +44,8 @@ func For(f scan.Finding) (Mode, error) {
 		return Permitted, nil
 	case scan.Dumb:
 		return Launcher, nil
+	case scan.Ignored:
+		return "", fmt.Errorf("%s is %w", f.Path, ErrScript)
 	default:
 		return "", fmt.Errorf("%s is %s: %s; %w", f.Path, f.Class, f.Evidence, ErrUndecided)
 	}
@@ -120,6 +122,9 @@ type Placed struct {
 // ErrUndecided says that a file does not tell which mode it needs, and lists the
 // choices.
 var ErrUndecided = errors.New("choose --mode permitted if it raises its capabilities, launcher if not, or strip")
+
+// ErrScript says that the capabilities are those of a script, and what helps.
+var ErrScript = errors.New("a script: the kernel ignores its capabilities, and looks at those of its interpreter; --mode strip removes them; what starts the script can give it the capability, such as AmbientCapabilities= of a unit")
 
 // ErrForeign says that the capabilities count in another user namespace only,
 // in which they have to be changed.

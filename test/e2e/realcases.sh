@@ -128,21 +128,30 @@ known_packages=(
 	libev nats-server etcd-server wireshark-common nethogs arpwatch arping ike-scan radvd tinc n2n tgt
 	nbd-server monit libicu72 busybox-static)
 
+# fetch ROOT downloads them, and what debian.tar leaves out of those that it has.
+fetch() {
+	local package
+	chroot "$1" apt-get -qq update || return 1
+	for package in "${known_packages[@]}"; do # some exclude each other
+		chroot "$1" apt-get install -qq --yes --no-install-recommends --download-only "$package" || return 1
+	done
+	chroot "$1" apt-get install -qq --yes --download-only --reinstall libicu72
+}
+
 known() {
 	local key package out=$cache/known root=$stage/known
-	key="${known_packages[*]} $(sha256sum test/e2e/testdata/known.txt "$cache/debian.tar.key") $(declare -f known)"
+	key="${known_packages[*]} $(sha256sum test/e2e/testdata/known.txt "$cache/debian.tar.key") $(declare -f fetch known)"
 	! up_to_date "$out" "$key" || return 0
 	say "unpacking ${#known_packages[@]} Debian packages, and what they need"
 	mkdir -p "$root"
 	tar -C "$root" --numeric-owner -xf "$cache/debian.tar"
 	mkdir -p "$root"/var/{cache/apt/archives/partial,lib/apt/lists/partial,log/apt}
 	cp /etc/resolv.conf "$root/etc/resolv.conf"
-	chroot "$root" apt-get -qq update >"$stage/log" 2>&1
-	for package in "${known_packages[@]}"; do # some exclude each other
-		chroot "$root" apt-get install -qq --yes --no-install-recommends --download-only "$package" >>"$stage/log" 2>&1
-	done
-	# What the root file system left out of those that it has.
-	(cd "$root/var/cache/apt/archives" && chroot "$root" sh -c 'cd /var/cache/apt/archives && apt-get -qq download libicu72') >>"$stage/log" 2>&1
+	mknod -m 666 "$root/dev/null" c 1 3
+	fetch "$root" >"$stage/log" 2>&1 || {
+		tail -n 20 "$stage/log" >&2
+		return 1
+	}
 	for package in "$root"/var/cache/apt/archives/*.deb; do
 		if [[ $package = */busybox-static_* ]]; then # else it takes the name of the other
 			dpkg-deb --fsys-tarfile "$package" | tar -xO ./bin/busybox >"$root/usr/bin/busybox-static"
