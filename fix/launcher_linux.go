@@ -95,6 +95,9 @@ func (i *install) inspect() (Change, error) {
 	if i.there == left {
 		c.Placed.Notes = append(c.Placed.Notes, i.program.Target()+", left from a launcher that is gone, is replaced")
 	}
+	if note := profiled(appArmor, i.program.Path); note != "" {
+		c.Placed.Notes = append(c.Placed.Notes, note)
+	}
 	return c, nil
 }
 
