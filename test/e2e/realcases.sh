@@ -119,14 +119,15 @@ known_packages=(
 	lua5.3 lua5.4 luajit lua-socket openjdk-17-jre-headless tcl8.6 erlang-base pypy3 guile-3.0 gawk
 	bind9 dnsmasq-base tor squid mosquitto redis-server lighttpd varnish knot knot-resolver dnsdist
 	pdns-recursor pdns-server pdns-backend-bind unbound nsd chrony rsyslog syslog-ng-core openvpn
-	dropbear-bin stunnel4 sslh haproxy nginx-light apache2-bin vsftpd proftpd-core pure-ftpd openssh-
-	server socat ncat netcat-openbsd busybox iperf3 iperf memcached bird2 frr tinyproxy privoxy hitch
-	webfs mini-httpd nghttp2-proxy uwsgi-core icecast2 snmpd freeradius isc-dhcp-server atftpd tftpd-hpa
-	slapd cups-daemon samba stubby smartdns coturn kamailio mumble-server minidlna transmission-daemon
-	openbsd-inetd xinetd ngircd inspircd znc tcpdump arp-scan iputils-arping fping hping3 mtr-tiny gpsd
-	linuxptp trafficserver rsync git dante-server microsocks yadifa gdnsd dns2tcp iodine shadowsocks-
-	libev nats-server etcd-server wireshark-common nethogs arpwatch arping ike-scan radvd tinc n2n tgt
-	nbd-server monit libicu72 busybox-static)
+	dropbear-bin stunnel4 sslh haproxy nginx-light apache2-bin vsftpd proftpd-core pure-ftpd
+	openssh-server socat ncat netcat-openbsd busybox iperf3 iperf memcached bird2 frr tinyproxy privoxy
+	hitch webfs mini-httpd nghttp2-proxy uwsgi-core icecast2 snmpd freeradius isc-dhcp-server atftpd
+	tftpd-hpa slapd cups-daemon samba stubby smartdns coturn kamailio mumble-server minidlna
+	transmission-daemon openbsd-inetd xinetd ngircd inspircd znc tcpdump arp-scan iputils-arping fping
+	hping3 mtr-tiny linuxptp trafficserver rsync git dante-server microsocks yadifa gdnsd dns2tcp
+	shadowsocks-libev nats-server etcd-server wireshark-common nethogs arping ike-scan radvd tinc n2n
+	tgt nbd-server monit busybox-static
+)
 
 # fetch ROOT downloads them, and what debian.tar leaves out of those that it has.
 fetch() {
