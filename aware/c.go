@@ -59,7 +59,7 @@ func detectC(f *program) Result {
 	if err != nil {
 		return Result{Answer: Unknown, Evidence: fmt.Sprintf("what it is linked with cannot be read: %v", err)}
 	}
-	return Result{Answer: Dumb, Evidence: cannotRaise(symbols.imports, needed), Linked: &linked}
+	return Result{Answer: Dumb, Evidence: cannotRaise(symbols.imports, needed), RunsCode: first(symbols.imports, interpreters) != "", Linked: &linked}
 }
 
 // mayRaise names the functions by which a program may raise capabilities; "" if

@@ -7,6 +7,9 @@ const (
 	capset    = "capset"
 )
 
+// interpreters is what programs call that hand all over to the library of an interpreter.
+var interpreters = []string{"_ZN4node5StartEiPPc", "Py_BytesMain", "Py_Main", "perl_run", "ruby_run_node", "pypy_main_startup", "Tcl_MainEx", "scm_shell"}
+
 // programs is the known programs. TestKnownPrograms of test/e2e starts each, and
 // docs/scan.md lists them. The first that fits counts.
 var programs = []known{
@@ -37,7 +40,7 @@ var programs = []known{
 	{name: "Dnsmasq", answer: Dumb, raises: []string{capset}, texts: []string{"Usage: dnsmasq [options]", "Dnsmasq version %s  %s"}},
 	{name: "Tor", answer: Dumb, raises: []string{setsFlags, ""}, exports: nil, texts: []string{"Found KISTSchedRunInterval=%d in torrc", "Tor version is insecure or unsupported."}},
 	{name: "Squid", answer: Dumb, raises: []string{setsFlags}, texts: []string{"Starting Squid Cache version ", "The Squid Cache (version %s) died."}},
-	{name: "mosquitto", answer: Dumb, raises: []string{setsFlags, ""}, texts: []string{"mosquitto is an MQTT ", "mosquitto version %s starting"}},
+	{name: "mosquitto", answer: Dumb, raises: []string{setsFlags, ""}, texts: []string{"mosquitto is an MQTT ", "mosquitto version %s starting"}}, //nolint:misspell // its name
 	{name: "Redis", answer: Dumb, texts: []string{"Usage: ./redis-server [/path/to/redis.conf]", "Redis server v=%s sha=%s:%d"}},
 	{name: "lighttpd", answer: Dumb, texts: []string{" - a light and fast webserver", "server started (lighttpd/"}},
 	{name: "varnishd", answer: Dumb, texts: []string{"Usage: varnishd [options]"}, exports: []string{"VSB_printf", "VRT_fail"}},
@@ -51,6 +54,7 @@ var programs = []known{
 	{name: "Dropbear", answer: Dumb, texts: []string{"Dropbear server v%s https://matt.ucc.asn.au/dropbear/dropbear.html"}},
 	{name: "stunnel", answer: Dumb, texts: []string{"stunnel [<filename>] ] -fd <n> | -help | -version | -sockets | -options"}},
 	{name: "sslh", answer: Dumb, raises: []string{setsFlags, ""}, texts: []string{"/etc/sslh/sslh.cfg", "sslh-main.c"}},
+	{name: "rsync", answer: Dumb, texts: []string{"rsync is a file transfer program capable of efficient remote update"}},
 	{name: "nginx", answer: Dumb, imports: []string{"dlopen"}, texts: []string{"\x00nginx version: nginx/"}},
 	{name: "vsftpd", answer: Dumb, raises: []string{setsFlags}, texts: []string{"vsftpd: must be started as root (see run_as_launching_user option)"}},
 	{name: "ProFTPD", answer: Dumb, raises: []string{setsFlags, ""}, texts: []string{"usage: proftpd [options]"}},

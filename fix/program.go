@@ -85,7 +85,7 @@ func (p Program) Config(owners Owners) (launch.Config, error) {
 	case p.Mode&setID != 0:
 		return c, errors.New("it has a set-id bit, which a launcher would lose")
 	case p.Links > 0:
-		return c, fmt.Errorf("it has %d hard links, and the others would lose the capability", p.Links)
+		return c, fmt.Errorf("it has other names, %d hard links, which would lose the capability: make symbolic links of them", p.Links)
 	case p.Owner == 0 && p.Mode&launch.OthersWrite == 0:
 		return c, nil
 	}

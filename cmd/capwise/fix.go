@@ -188,7 +188,7 @@ func (c *fixCommand) reportImage(cmd *cobra.Command, r *imagefix.Report) error {
 // chooseMode says what a file of an image needs.
 func chooseMode(path string, attribute []byte, program scan.Program) (fix.Mode, error) {
 	mode, err := fix.Choose(path, attribute, program)
-	if errors.Is(err, fix.ErrUndecided) {
+	if errors.Is(err, fix.ErrUndecided) || errors.Is(err, fix.ErrScript) {
 		err = fmt.Errorf("%w, or --file to leave it out", err)
 	}
 	return mode, err

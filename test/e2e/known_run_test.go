@@ -3,9 +3,11 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +68,28 @@ func TestKnownPrograms(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestKnownTable holds that docs/scan.md lists each program with its verdict and what it
+// does.
+func TestKnownTable(t *testing.T) {
+	page, err := os.ReadFile("../../docs/scan.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range knownPrograms(t) {
+		does := "does not"
+		if p.raises {
+			does = "raises"
+		}
+		row := regexp.MustCompile("(?m)^\\| " + p.verdict + " \\|[^|]*\\| " + does + " \\|.*`" + regexp.QuoteMeta(p.name) + "`")
+		if !row.Match(page) {
+			t.Errorf("no row of docs/scan.md has %s as %s, %s", p.name, p.verdict, does)
+		}
+	}
+	if want := fmt.Sprintf("starts %d programs", len(knownPrograms(t))); !strings.Contains(string(page), want) {
+		t.Errorf("docs/scan.md does not say %q", want)
 	}
 }
 

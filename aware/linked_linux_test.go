@@ -175,6 +175,12 @@ func TestKnown(t *testing.T) {
 			t.Errorf("%s: %+v, want %s: %s", name, r, tc.answer, tc.says)
 		}
 	}
+	for name, text := range map[string]string{"python3": python + calls("dlopen"), "a stub": calls("Py_BytesMain"), "no interpreter": calls("another")} {
+		r := detect(t, buildC(t, text, "-rdynamic", "-Wl,--unresolved-symbols=ignore-all"))
+		if r.Answer != aware.Dumb || r.RunsCode != (name != "no interpreter") {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
 	static := buildC(t, `const char *s = "BusyBox is a multi-call binary that combines many common Unix", *v = "BusyBox v1.36";`+"\n"+cDumb, "-static")
 	if r := detect(t, static); r.Answer != aware.Dumb {
 		t.Errorf("a static one: %+v", r)
