@@ -43,7 +43,7 @@ type install struct {
 	stamped []byte
 	// others is how many names the program keeps besides, which are hard links to it.
 	others int
-	there   beside
+	there  beside
 }
 
 // beside is what lies where the program moves.
