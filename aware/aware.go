@@ -35,10 +35,20 @@ type Result struct {
 	// Evidence is one clause: the function, library or symbol that was found, or
 	// what was looked for in vain.
 	Evidence string
+	// Script says that the file is a script. The kernel looks at the capabilities of its
+	// interpreter, and ignores those of the script (bprm_creds_from_file of fs/exec.c, from
+	// Linux 5.8 on).
+	Script bool `json:",omitempty"`
+	// RunsCode says that the program is an interpreter: whoever may start it chooses what it
+	// does with its capabilities.
+	RunsCode bool `json:",omitempty"`
 	// Injected says that the program was built by "capwise build".
 	Injected bool
 	// Launches is what a launcher of capwise was made for; nil for other programs.
 	Launches *launch.Config
+	// Linked is which libraries have to be looked at, too ([Result.WithLibraries]), if
+	// the program itself calls nothing to raise with; nil for other programs.
+	Linked *Linked `json:",omitempty"`
 }
 
 // raisers is the functions that are known to raise a permitted capability where
@@ -67,7 +77,7 @@ func Detect(r io.ReaderAt) (Result, error) {
 	}
 	switch {
 	case string(magic[:2]) == "#!":
-		return Result{Answer: Unknown, Evidence: "a script: the kernel looks at its interpreter, and capabilities on the script mean nothing"}, nil
+		return Result{Answer: Unknown, Script: true, Evidence: "a script: the kernel looks at its interpreter alone, so capabilities on the script have no effect"}, nil
 	case string(magic[:]) != elf.ELFMAG:
 		return Result{Answer: Unknown, Evidence: "not an ELF program"}, nil
 	}
@@ -81,7 +91,7 @@ func Detect(r io.ReaderAt) (Result, error) {
 	if !f.small() {
 		return Result{Answer: Unknown, Evidence: "what it calls takes more to read than any program's does"}, nil
 	}
-	return detectC(f.File), nil
+	return detectC(f), nil
 }
 
 // detectGo looks into the function table of a Go program.
@@ -113,14 +123,23 @@ func detectGo(f *program, r io.ReaderAt) (result Result, isGo bool, err error) {
 			return Result{Answer: Unknown, Evidence: "calls " + name + ", for a purpose that the file does not tell"}, true, nil
 		}
 	}
-	if calls := mayRaise(f.imports()); calls != "" { // through cgo
+	imported, _ := f.symbols() // none of a program without cgo
+	if calls := mayRaise(imported.imports); calls != "" {
 		return Result{Answer: Unknown, Evidence: "calls " + calls + ", for a purpose that the file does not tell"}, true, nil
 	}
 	module := "a Go program"
 	if infoErr == nil && info.Main.Path != "" {
 		module = strings.TrimSpace("Go program " + info.Main.Path + " " + info.Main.Version)
 	}
-	return Result{Answer: Dumb, Evidence: module + ", in which nothing raises capabilities"}, true, nil
+	out := Result{Answer: Dumb, Evidence: module + ", in which nothing raises capabilities"}
+	if len(imported.imports) > 0 { // cgo, and libraries that it calls
+		linked, err := linkedOf(f)
+		if err != nil {
+			return Result{Answer: Unknown, Evidence: fmt.Sprintf("what it is linked with cannot be read: %v", err)}, true, nil
+		}
+		out.Linked = &linked
+	}
+	return out, true, nil
 }
 
 // injected says how the program was built. The marker lies in its data, wherever

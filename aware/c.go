@@ -1,8 +1,6 @@
 package aware
 
 import (
-	"bytes"
-	"debug/elf"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,56 +32,34 @@ var (
 	libraries = []string{"libcap.so", "libcap-ng.so"}
 )
 
-// programs is those that use functions that may raise, and of which it was seen
-// whether they do where they need it, started as a user other than root from a
-// file with permitted capabilities (docs/scan.md; TestRealCases of test/e2e starts
-// those of Debian 12). They are known by a text in them, and a function that they
-// call. The first that fits counts.
-var programs = []struct {
-	text, calls, name string
-	answer            Answer
-}{
-	{"  ping [options] <destination>", "cap_set_flag", "ping of iputils", Aware},
-	// From 4.4 on, or earlier, it asks what it is permitted; 4.0 does not.
-	{"Usage: dumpcap [options]", "cap_get_flag", "dumpcap", Aware},
-	{"Usage: dumpcap [options]", "cap_set_flag", "dumpcap", Dumb},
-	{"\x00nginx version: nginx/", "dlopen", "nginx", Dumb},
-}
-
-// mostText is more than the texts of those programs take.
-const mostText = 4 << 20
-
 // detectC looks at what an ELF program is linked with.
-func detectC(f *elf.File) Result {
+func detectC(f *program) Result {
+	symbols, err := f.symbols()
 	needed, errNeeded := f.ImportedLibraries()
-	symbols, errSymbols := f.ImportedSymbols()
-	if errNeeded != nil && errSymbols != nil || len(needed) == 0 {
+	if err != nil || errNeeded != nil || len(needed) == 0 {
+		if r, ok := recognize(f, symbols, ""); ok {
+			return r
+		}
+		if err != nil && len(needed) > 0 {
+			return Result{Answer: Unknown, Evidence: fmt.Sprintf("what it calls cannot be read: %v", err)}
+		}
 		return Result{Answer: Unknown, Evidence: "a static program, which does not show what it calls"}
 	}
-	if errSymbols != nil {
-		return Result{Answer: Unknown, Evidence: fmt.Sprintf("what it calls cannot be read: %v", errSymbols)}
-	}
-	imports := namesOf(symbols)
-	why := "calls " + mayRaise(imports) + ", to raise or to give up: the file does not tell"
-	if mayRaise(imports) == "" {
-		hides := first(imports, anything)
-		if hides == "" {
-			return Result{Answer: Dumb, Evidence: cannotRaise(imports, needed)}
-		}
-		why = "calls " + hides + ", which may be anything"
-	}
-	if r, ok := detectProgram(f, imports); ok {
+	raises := mayRaise(symbols.imports)
+	if r, ok := recognize(f, symbols, raises); ok {
 		return r
 	}
-	return Result{Answer: Unknown, Evidence: why}
-}
-
-func namesOf(symbols []elf.ImportedSymbol) []string {
-	var names []string
-	for _, s := range symbols {
-		names = append(names, s.Name)
+	if raises != "" {
+		return Result{Answer: Unknown, Evidence: "calls " + raises + ", to raise or to give up: the file does not tell"}
 	}
-	return names
+	if hides := first(symbols.imports, anything); hides != "" {
+		return Result{Answer: Unknown, Evidence: "calls " + hides + ", which may be anything"}
+	}
+	linked, err := linkedOf(f)
+	if err != nil {
+		return Result{Answer: Unknown, Evidence: fmt.Sprintf("what it is linked with cannot be read: %v", err)}
+	}
+	return Result{Answer: Dumb, Evidence: cannotRaise(symbols.imports, needed), RunsCode: first(symbols.imports, interpreters) != "", Linked: &linked}
 }
 
 // mayRaise names the functions by which a program may raise capabilities; "" if
@@ -113,28 +89,6 @@ func cannotRaise(imports, needed []string) string {
 		}
 	}
 	return "is linked with neither libcap nor libcap-ng, and does not call capset"
-}
-
-// detectProgram looks for a program that is known.
-func detectProgram(f *elf.File, imports []string) (r Result, ok bool) {
-	section := f.Section(".rodata")
-	if section == nil || section.Size > mostText {
-		return Result{}, false
-	}
-	text, err := section.Data()
-	if err != nil {
-		return Result{}, false
-	}
-	for _, p := range programs {
-		if !slices.Contains(imports, p.calls) || !bytes.Contains(text, []byte(p.text)) {
-			continue
-		}
-		if p.answer == Aware {
-			return Result{Answer: Aware, Evidence: "is " + p.name + ", which raises"}, true
-		}
-		return Result{Answer: Dumb, Evidence: "is " + p.name + ", which does not raise"}, true
-	}
-	return Result{}, false
 }
 
 // first returns the first of the wanted names that is among the names, or "".

@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"errors"
 	"io"
+	"slices"
 
 	"github.com/capwise/capwise/overlay"
 )
@@ -67,17 +68,48 @@ func (p *program) small() bool {
 	return true
 }
 
-// imports returns the names of the functions that it imports, none if it is
-// static.
-func (p *program) imports() []string {
+// symbols is the names by which a program and its libraries know each other.
+type symbols struct{ imports, exports []string }
+
+// symbols returns the names of the functions that it imports and exports. A static
+// program has none, and that is an error.
+func (p *program) symbols() (s symbols, err error) {
 	if !p.small() {
+		return s, errTooMuch
+	}
+	all, err := p.DynamicSymbols()
+	for _, symbol := range all {
+		switch {
+		case symbol.Section == elf.SHN_UNDEF && elf.ST_BIND(symbol.Info) != elf.STB_LOCAL:
+			s.imports = append(s.imports, symbol.Name)
+		case symbol.Section != elf.SHN_UNDEF:
+			s.exports = append(s.exports, symbol.Name)
+		}
+	}
+	return s, err
+}
+
+// find returns which of the texts a section contains, none if it cannot be read.
+func (p *program) find(section string, texts []string) (found []string) {
+	s := p.Section(section)
+	if s == nil || s.Type == elf.SHT_NOBITS || s.Flags&elf.SHF_COMPRESSED != 0 || len(texts) == 0 {
 		return nil
 	}
-	symbols, err := p.ImportedSymbols()
+	missing := slices.Clone(texts)
+	err := p.windows(s, func(data []byte) bool {
+		missing = slices.DeleteFunc(missing, func(text string) bool {
+			there := bytes.Contains(data, []byte(text))
+			if there {
+				found = append(found, text)
+			}
+			return there
+		})
+		return len(missing) == 0
+	})
 	if err != nil {
 		return nil
 	}
-	return namesOf(symbols)
+	return found
 }
 
 // functions finds which of the functions that tell something the table of names

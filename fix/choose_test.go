@@ -9,6 +9,7 @@ import (
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/fix"
+	"github.com/capwise/capwise/scan"
 )
 
 // unreadable is a content that cannot be read.
@@ -30,9 +31,10 @@ func TestChoose(t *testing.T) {
 		wants   error
 	}{
 		"unreadable": {unreadable{broken}, broken},
-		"a script":   {strings.NewReader("#!/bin/sh\nexec x\n"), fix.ErrUndecided},
+		"no program": {strings.NewReader("just a text"), fix.ErrUndecided},
+		"a script":   {strings.NewReader("#!/bin/sh\nexec x\n"), fix.ErrScript},
 	} {
-		if mode, err := fix.Choose("/bin/x", attribute, c.content); !errors.Is(err, c.wants) || !strings.HasPrefix(err.Error(), "/bin/x") || mode != "" {
+		if mode, err := fix.Choose("/bin/x", attribute, scan.Contents(c.content)); !errors.Is(err, c.wants) || !strings.HasPrefix(err.Error(), "/bin/x") || mode != "" {
 			t.Errorf("%s: %q, %v", name, mode, err)
 		}
 	}

@@ -13,7 +13,6 @@ package fix
 import (
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/capwise/capwise/scan"
 )
@@ -45,15 +44,17 @@ func For(f scan.Finding) (Mode, error) {
 		return Permitted, nil
 	case scan.Dumb:
 		return Launcher, nil
+	case scan.Ignored:
+		return "", fmt.Errorf("%s is %w", f.Path, ErrScript)
 	default:
 		return "", fmt.Errorf("%s is %s: %s; %w", f.Path, f.Class, f.Evidence, ErrUndecided)
 	}
 }
 
 // Choose is [For] for a file that is elsewhere than on this machine, such as in an
-// image, by its raw attribute and its content.
-func Choose(path string, attribute []byte, content io.ReaderAt) (Mode, error) {
-	f, err := scan.Classify(attribute, content)
+// image, by its raw attribute and what its program says about itself.
+func Choose(path string, attribute []byte, program scan.Program) (Mode, error) {
+	f, err := scan.ClassifyBeside("", attribute, program, nil)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
@@ -121,6 +122,9 @@ type Placed struct {
 // ErrUndecided says that a file does not tell which mode it needs, and lists the
 // choices.
 var ErrUndecided = errors.New("choose --mode permitted if it raises its capabilities, launcher if not, or strip")
+
+// ErrScript says that the capabilities are those of a script, and what helps.
+var ErrScript = errors.New("a script: the kernel ignores its capabilities, and looks at those of its interpreter; --mode strip removes them; what starts the script can give it the capability, such as AmbientCapabilities= of a unit")
 
 // ErrForeign says that the capabilities count in another user namespace only,
 // in which they have to be changed.

@@ -41,7 +41,9 @@ type install struct {
 	program Program
 	config  launch.Config
 	stamped []byte
-	there   beside
+	// others is how many names the program keeps besides, which are hard links to it.
+	others int
+	there  beside
 }
 
 // beside is what lies where the program moves.
@@ -64,8 +66,9 @@ func (i *install) inspect() (Change, error) {
 		return c, err
 	}
 	i.program = Program{
-		Path: i.file.RealPath(), Caps: i.old, Owner: i.file.Owner(), Mode: i.file.Mode(), Links: i.file.Links() - 1,
+		Path: i.file.RealPath(), Caps: i.old, Owner: i.file.Owner(), Mode: i.file.Mode(),
 	}
+	i.others = i.file.Links() - 1
 	if err := i.program.Read(content); err != nil {
 		return c, err
 	}
@@ -76,7 +79,7 @@ func (i *install) inspect() (Change, error) {
 		return c, err
 	}
 	if i.there == half {
-		i.program.Links--
+		i.others--
 	}
 	if i.config, err = i.program.Config(i.Owners); err != nil {
 		return c, err
@@ -94,6 +97,12 @@ func (i *install) inspect() (Change, error) {
 	c.New, c.Placed = LauncherCaps(i.config.Prefer).String()+" on a launcher", i.program.Placed(i.config)
 	if i.there == left {
 		c.Placed.Notes = append(c.Placed.Notes, i.program.Target()+", left from a launcher that is gone, is replaced")
+	}
+	if i.others > 0 {
+		c.Placed.Notes = append(c.Placed.Notes, fmt.Sprintf("the program is a copy: its other names (hard links: %d) stay as they are, with %s", i.others, i.old))
+	}
+	if note := profiled(appArmor, i.program.Path); note != "" {
+		c.Placed.Notes = append(c.Placed.Notes, note)
 	}
 	return c, nil
 }

@@ -353,12 +353,53 @@ func TestOrigin(t *testing.T) {
 	}
 }
 
+// TestLauncherHardLinks holds that a program with more names is copied, so that the others
+// stay as they are, and that each gets a launcher in turn; also after a run that was killed.
+func TestLauncherHardLinks(t *testing.T) {
+	need.Root(t)
+	const carried = "cap_net_bind_service=ep"
+	path := dumb(t, carried)
+	link := path + "5.36"
+	if err := os.Link(path, link); err != nil {
+		t.Fatal(err)
+	}
+	o := launcherOptions(t)
+	for _, name := range []string{path, link} {
+		c, err := apply(t, name, o)
+		if err != nil || c.Placed == nil || text(t, name) != "cap_net_bind_service=p" || text(t, name+launch.TargetSuffix) != "cap_net_bind_service=ei" {
+			t.Fatalf("%s: %+v, %v; it carries %q, and behind it is %q", name, c, err, text(t, name), text(t, name+launch.TargetSuffix))
+		}
+		if copied := strings.Contains(strings.Join(c.Placed.Notes, "; "), "the program is a copy: its other names (hard links: 1) stay as they are, with "+carried); copied != (name == path) {
+			t.Errorf("%s: %q", name, c.Placed.Notes)
+		}
+		if name == path && text(t, link) != carried {
+			t.Errorf("the other name carries %q", text(t, link))
+		}
+		if out, err := status(t, name, "-all"); err != nil || !strings.Contains(out, "CapEff:\t0000000000000000") {
+			t.Errorf("%s, dropped: %v: %s", name, err, out)
+		}
+		if out, err := status(t, name, "+all"); err != nil || !strings.Contains(out, "CapEff:\t0000000000000400") {
+			t.Errorf("%s, granted: %v: %s", name, err, out)
+		}
+		if c, err := apply(t, name, o); err != nil || c.Needed() {
+			t.Errorf("%s, again: %+v, %v", name, c, err)
+		}
+	}
+	// Killed: the program has its second name already, and a third.
+	path = dumb(t, carried)
+	if err := errors.Join(os.Link(path, path+launch.TargetSuffix), os.Link(path, path+"5.36")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := apply(t, path, o); err != nil || text(t, path+"5.36") != carried || text(t, path+launch.TargetSuffix) != "cap_net_bind_service=ei" {
+		t.Errorf("after one that was killed: %v; %q, %q", err, text(t, path+"5.36"), text(t, path+launch.TargetSuffix))
+	}
+}
+
 // TestLauncherRefuses holds what no launcher is put before, and that nothing has
 // changed then.
 func TestLauncherRefuses(t *testing.T) {
 	need.Root(t)
 	for says, change := range map[string]func(path string) error{
-		"hard links":        func(path string) error { return os.Link(path, path+"-link") },
 		"set-id bit":        func(path string) error { return syscall.Chmod(path, 0o4755) },
 		"is there already":  func(path string) error { return os.WriteFile(path+launch.TargetSuffix, nil, 0o755) },
 		"lets others write": func(path string) error { return os.Chmod(path, 0o777) },

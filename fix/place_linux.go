@@ -136,8 +136,11 @@ func (i *install) moveProgram() (*held.File, error) {
 	}
 }
 
-// copies reports whether the program behind the launcher will be a copy.
-func (i *install) copies() bool { return i.Owners == ChownRoot && i.file.OthersCanWrite() }
+// copies reports whether the program behind the launcher will be a copy: where others
+// could write to the program, and where it has more names, which keep its capabilities.
+func (i *install) copies() bool {
+	return i.others > 0 || i.Owners == ChownRoot && i.file.OthersCanWrite()
+}
 
 // copyProgram makes the copy. The capabilities are still on the file when it is
 // complete, so nobody has written to it meanwhile.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/capwise/capwise/aware"
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/launch"
@@ -24,6 +25,8 @@ type Program struct {
 	// Arch is its architecture, in Go's name, and Origin what of it would not work in
 	// secure-execution mode, or ""; [Program.Read] finds both.
 	Arch, Origin string
+	// RunsCode says that it is an interpreter; [Program.Read] finds that, too.
+	RunsCode bool
 }
 
 // Read reads off the program's file what a launcher for it follows from.
@@ -31,7 +34,11 @@ func (p *Program) Read(content io.ReaderAt) (err error) {
 	if p.Arch, err = Arch(content); err != nil {
 		return err
 	}
-	p.Origin, err = origin(content)
+	if p.Origin, err = origin(content); err != nil {
+		return err
+	}
+	is, err := aware.Detect(content)
+	p.RunsCode = is.RunsCode
 	return err
 }
 
@@ -78,7 +85,7 @@ func (p Program) Config(owners Owners) (launch.Config, error) {
 	case p.Mode&setID != 0:
 		return c, errors.New("it has a set-id bit, which a launcher would lose")
 	case p.Links > 0:
-		return c, fmt.Errorf("it has %d hard links, and the others would lose the capability", p.Links)
+		return c, fmt.Errorf("it has other names, %d hard links, which would lose the capability: make symbolic links of them", p.Links)
 	case p.Owner == 0 && p.Mode&launch.OthersWrite == 0:
 		return c, nil
 	}
@@ -135,6 +142,9 @@ func (p Program) Placed(c launch.Config) *Placed {
 			out.note("its mode is %#o: only its group can start it now", p.FinalMode(ChownRoot))
 		}
 	}
+	if p.RunsCode {
+		out.note("it is an interpreter: everybody who may start it has %s for any code, as with +ep", c.Prefer)
+	}
 	if c.By == launch.Ambient {
 		out.note("%s, so it runs without secure-execution mode: who starts it can have it dump core and choose much of what it loads, and the programs that it starts have %s, too", p.Origin, c.Prefer)
 	}
@@ -149,9 +159,11 @@ func (p *Placed) note(format string, args ...any) {
 var ErrSecureExecution = errors.New("it would not work in secure-execution mode (ld.so(8)), so a launcher can't protect it as +ep does")
 
 // CheckAuto says why a launcher is not put before the program unless it was asked
-// for by name; nil where that is not so.
+// for by name; nil where that is not so. An interpreter gets one: whoever starts it has the
+// capability for any program that it interprets, with +ep too, so there is nothing that
+// secure-execution mode would protect.
 func (p Program) CheckAuto(noSecureExecution bool) error {
-	if p.Origin == "" || noSecureExecution {
+	if p.Origin == "" || noSecureExecution || p.RunsCode {
 		return nil
 	}
 	return fmt.Errorf("%w: %s; --no-secure-execution, or --mode launcher, puts one before it that runs it without", ErrSecureExecution, p.Origin)

@@ -1,7 +1,6 @@
 package fix_test
 
 import (
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -41,8 +40,8 @@ const s = require("net").createServer(c => c.end("served\n")).listen(80, "127.0.
 	{"java", "/usr/bin/java", []string{"-m", "java.rmi/sun.rmi.registry.RegistryImpl", "80"}, false},
 }
 
-// TestPrograms holds that real interpreters do their job behind a launcher, java
-// without secure-execution mode, since it finds its libraries by $ORIGIN.
+// TestPrograms holds that real interpreters get a launcher by default and do their job
+// behind it, java without secure-execution mode, since it finds its libraries by $ORIGIN.
 func TestPrograms(t *testing.T) {
 	need.Root(t)
 	need.Tool(t, "ip")
@@ -54,16 +53,13 @@ func TestPrograms(t *testing.T) {
 				t.Fatal(err)
 			}
 			o := launcherOptions(t)
-			o.Mode, o.NoSecureExecution = fix.Launcher, !p.secure
-			if !p.secure {
-				auto := o
-				auto.Mode, auto.NoSecureExecution = fix.Auto, false
-				if _, err := apply(t, path, auto); err == nil || !errors.Is(err, fix.ErrSecureExecution) && !strings.Contains(err.Error(), "is unknown") {
-					t.Errorf("auto: %v", err)
-				}
-			}
-			if _, err := apply(t, path, o); err != nil {
+			o.Mode = fix.Auto
+			c, err := apply(t, path, o)
+			if err != nil {
 				t.Fatal(err)
+			}
+			if notes := strings.Join(c.Placed.Notes, "; "); !strings.Contains(notes, "it is an interpreter") {
+				t.Errorf("notes: %s", notes)
 			}
 			out, err := served(t, append([]string{path}, p.args...))
 			if err != nil || !strings.Contains(out, "served") {

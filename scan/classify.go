@@ -41,6 +41,9 @@ const (
 	// Malformed says that the kernel does not execute the file, since it cannot
 	// read the attribute.
 	Malformed Class = "malformed"
+	// Ignored says that the file is a script: the kernel looks at the capabilities of its
+	// interpreter, and not at those of the script.
+	Ignored Class = "ignored"
 	// Unknown says that the file does not tell whether the program raises.
 	Unknown Class = "unknown"
 	// Broken says that a launcher and its program do not belong together as they
@@ -50,7 +53,7 @@ const (
 
 // Classes lists all of them.
 func Classes() []Class {
-	return []Class{Aware, Effective, Dumb, Foreign, Empty, Lost, Malformed, Unknown, Broken}
+	return []Class{Aware, Effective, Dumb, Foreign, Empty, Lost, Malformed, Ignored, Unknown, Broken}
 }
 
 // Finding is a file and its class.
@@ -113,6 +116,9 @@ func ClassifyBeside(name string, attribute []byte, program Program, beside Besid
 	}
 	f.Evidence = is.Evidence
 	f.Class = classOf(caps, is.Answer)
+	if is.Script {
+		f.Class = Ignored
+	}
 	if is.Launches != nil && beside != nil {
 		return f, f.launcher(*is.Launches, caps, beside)
 	}
@@ -146,7 +152,8 @@ func ClassifyFile(file *held.File) (Finding, error) {
 	if err != nil {
 		return Finding{Path: file.Path}, err
 	}
-	f, err := ClassifyBeside(file.Name(), attribute, Contents(content), besideFile(file))
+	program := func() (aware.Result, error) { return aware.DetectIn(file.RealPath(), content) }
+	f, err := ClassifyBeside(file.Name(), attribute, program, besideFile(file))
 	f.Path = file.Path
 	return f, err
 }
@@ -159,7 +166,7 @@ func ClassifyProgram(file *held.File) (Finding, error) {
 	if err != nil {
 		return f, err
 	}
-	program, err := aware.Detect(content)
+	program, err := aware.DetectIn(file.RealPath(), content)
 	f.Class, f.Evidence = classOf(filecap.Caps{}, program.Answer), program.Evidence
 	return f, err
 }

@@ -177,7 +177,7 @@ func TestClassify(t *testing.T) {
 		"foreign":   {raw(filecap.Caps{Revision: filecap.V3, RootID: 7, Permitted: bind}), scan.Foreign},
 		"empty":     {raw(filecap.Caps{Revision: filecap.V2}), scan.Empty},
 		"behind":    {raw(filecap.Caps{Revision: filecap.V2, Inheritable: bind, Effective: true}), scan.Aware},
-		"script":    {raw(filecap.Caps{Revision: filecap.V2, Permitted: bind}), scan.Unknown},
+		"script":    {raw(filecap.Caps{Revision: filecap.V2, Permitted: bind}), scan.Ignored},
 	} {
 		f, err := scan.Classify(tc.attribute, bytes.NewReader([]byte("#!/bin/sh\n")))
 		if err != nil || f.Class != tc.want || f.Evidence == "" {

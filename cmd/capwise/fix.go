@@ -14,6 +14,7 @@ import (
 	"github.com/capwise/capwise/image/layer"
 	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/internal/printable"
+	"github.com/capwise/capwise/scan"
 )
 
 const fixLong = `Put file capabilities right, in files and inside images.
@@ -185,9 +186,9 @@ func (c *fixCommand) reportImage(cmd *cobra.Command, r *imagefix.Report) error {
 }
 
 // chooseMode says what a file of an image needs.
-func chooseMode(path string, attribute []byte, content io.ReaderAt) (fix.Mode, error) {
-	mode, err := fix.Choose(path, attribute, content)
-	if errors.Is(err, fix.ErrUndecided) {
+func chooseMode(path string, attribute []byte, program scan.Program) (fix.Mode, error) {
+	mode, err := fix.Choose(path, attribute, program)
+	if errors.Is(err, fix.ErrUndecided) || errors.Is(err, fix.ErrScript) {
 		err = fmt.Errorf("%w, or --file to leave it out", err)
 	}
 	return mode, err

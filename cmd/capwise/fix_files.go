@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -78,6 +80,14 @@ func (c *fixCommand) fixTarget(target string) (done []fixedFile, errs []error, e
 	f, err := held.Open(path)
 	if err != nil {
 		return nil, nil, err
+	}
+	if info, err := os.Lstat(path); err == nil && info.Mode()&fs.ModeSymlink != 0 { // what is changed is behind it
+		f.Path = f.RealPath()
+		one(f)
+		for i := range done {
+			done[i].Notes = append([]string{path + " is a symbolic link to it"}, done[i].Notes...)
+		}
+		return done, errs, f.Close()
 	}
 	one(f)
 	return done, errs, f.Close()

@@ -34,6 +34,7 @@ const scanLong = `Find the files that carry capabilities, and say what becomes o
     lost                  an image for a low port, whose program carries none
     broken                a launcher whose program is gone, or not as it was
     malformed             the kernel does not execute it
+    ignored               a script: the kernel ignores its capabilities
     unknown               the file does not tell whether it raises
 
 A TARGET is a directory, a file, an image, or - for an archive on standard

@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"encoding/json"
 	"hash/maphash"
 	"io/fs"
 	"path"
@@ -27,8 +28,10 @@ type Item struct {
 	// Head is the beginning of a regular file: four bytes, more of scripts and of the
 	// files of users and groups.
 	Head []byte
-	// Program is what a file with the attribute says about itself.
+	// Program is what a file with the attribute says about itself, and Library what a
+	// file that could be a library does; nil for others.
 	Program *aware.Result
+	Library *aware.Linked
 }
 
 // Builder makes the facts of a layer from its entries, one at a time, in their
@@ -74,6 +77,7 @@ type extra struct {
 	link      string // target of a symbolic link, or of a hard link into a layer below
 	attribute []byte
 	program   *aware.Result
+	library   []byte // an aware.Linked, as JSON
 	head      piece
 }
 
@@ -232,8 +236,14 @@ func (b *Builder) from(i *Item) (node, error) {
 			return n, err
 		}
 	}
-	if x.link != "" || x.attribute != nil || x.head.size > 0 {
-		b.kept += int64(len(x.link) + len(x.attribute))
+	if i.Library != nil {
+		var err error
+		if x.library, err = json.Marshal(i.Library); err != nil {
+			return n, err
+		}
+	}
+	if x.link != "" || x.attribute != nil || x.library != nil || x.head.size > 0 {
+		b.kept += int64(len(x.link) + len(x.attribute) + len(x.library))
 		n.extra = b.inner.add(x)
 	}
 	return n, nil

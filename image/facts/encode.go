@@ -19,7 +19,7 @@ const (
 	magic      = "capwise facts\n\x00\x00"
 	headerSize = 256
 	nodeSize   = 36
-	extraSize  = 20
+	extraSize  = 24
 )
 
 // header says where things are in the file.
@@ -179,7 +179,7 @@ func (w *encoder) place(number int32) uint32 {
 		w.extras[number] = at
 		w.extraOrder = append(w.extraOrder, number)
 		x := w.b.inner.at(number)
-		w.extraEnd += uint32(extraSize + len(x.link) + len(x.attribute))
+		w.extraEnd += uint32(extraSize + len(x.link) + len(x.attribute) + len(x.library))
 	}
 	return at
 }
@@ -190,9 +190,11 @@ func (w *encoder) extra(x *extra) {
 	out = binary.LittleEndian.AppendUint32(out, uint32(len(x.attribute)))
 	out = binary.LittleEndian.AppendUint64(out, uint64(x.head.at))
 	out = binary.LittleEndian.AppendUint32(out, uint32(x.head.size))
+	out = binary.LittleEndian.AppendUint32(out, uint32(len(x.library)))
 	w.write(out)
 	w.write([]byte(x.link))
 	w.write(x.attribute)
+	w.write(x.library)
 }
 
 func (r *record) append(out []byte) []byte {

@@ -1,6 +1,6 @@
 // Package facts is what is known about the layers of images, once they have been
 // read: which files carry capabilities or set-id bits, what their programs say about
-// themselves, and all that a container's start asks of files: names, links, modes,
+// themselves, what libraries are linked with, and all that a container's start asks of files: names, links, modes,
 // owners, and what a layer removes of those below.
 //
 // A layer's facts belong to its digest. A [Builder] makes them from the layer's
@@ -27,7 +27,7 @@ import (
 
 // Version is that of the reader and the format. Facts of another version are not
 // used: whoever changes what is read of a layer counts it up.
-const Version = 1
+const Version = 2
 
 // Capable is a file with the attribute security.capability in a layer.
 type Capable struct {
@@ -116,7 +116,7 @@ func (l *Layer) check() error {
 			ok = rest >= extraSize
 			if ok {
 				x := l.extras[r.Extra-1:]
-				ok = rest-extraSize >= uint64(binary.LittleEndian.Uint32(x))+uint64(binary.LittleEndian.Uint32(x[4:]))
+				ok = rest-extraSize >= uint64(binary.LittleEndian.Uint32(x))+uint64(binary.LittleEndian.Uint32(x[4:]))+uint64(binary.LittleEndian.Uint32(x[20:]))
 			}
 		}
 		if !ok {
@@ -250,13 +250,14 @@ func (l *Layer) inner(r *record) extra {
 	}
 	b := l.extras[r.Extra-1:]
 	le := binary.LittleEndian
-	link, attribute := le.Uint32(b), le.Uint32(b[4:])
+	link, attribute, library := le.Uint32(b), le.Uint32(b[4:]), le.Uint32(b[20:])
 	x := extra{head: piece{int64(le.Uint64(b[8:])), int64(le.Uint32(b[16:]))}}
 	b = b[extraSize:]
 	x.link = string(b[:link])
 	if attribute > 0 {
 		x.attribute = b[link:][:attribute:attribute]
 	}
+	x.library = b[link:][attribute:][:library:library]
 	return x
 }
 

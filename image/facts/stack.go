@@ -1,6 +1,7 @@
 package facts
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/capwise/capwise/aware"
 	"github.com/capwise/capwise/internal/limit"
 )
 
@@ -70,6 +72,30 @@ func (i *Info) Head(n int) ([]byte, error) {
 		return nil, nil
 	}
 	return i.layer.head(&i.record, n)
+}
+
+// ErrNoLibrary says that what a file is linked with is not known: it is not a library,
+// or was not looked into.
+var ErrNoLibrary = errors.New("not looked into as a library: its name does not say so, it is sparse or too large")
+
+// Library returns what the library at a path is linked with, after symbolic links. It is an
+// [aware.Files].
+func (s Stack) Library(name string) (l aware.Linked, err error) {
+	info, err := s.Stat(name)
+	if err != nil {
+		return l, err
+	}
+	if info.layer == nil {
+		return l, ErrNoLibrary
+	}
+	text := info.layer.inner(&info.record).library
+	if len(text) == 0 {
+		return l, ErrNoLibrary
+	}
+	if err := json.Unmarshal(text, &l); err != nil {
+		return l, fmt.Errorf("%w: %w", errDamaged, err)
+	}
+	return l, nil
 }
 
 // place is a folder or file in one of the layers.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/capwise/capwise/aware"
 	filefix "github.com/capwise/capwise/fix"
 	"github.com/capwise/capwise/image/catalog"
 	"github.com/capwise/capwise/image/facts"
@@ -73,7 +74,22 @@ func (f *fixer) choose(l *fixedLayer, e *entry) (Mode, error) {
 	if content == nil {
 		return "", fmt.Errorf("%s: content not readable (special file, or hard link into another layer), so %s cannot decide; choose another mode, or files", e.Path, Auto)
 	}
-	return f.options.Choose(e.Path, e.Attribute, content)
+	return f.options.Choose(e.Path, e.Attribute, func() (aware.Result, error) { return f.program(l, e, content) })
+}
+
+// program is what a program says about itself, with the libraries that it is linked with
+// in each of the images that have it. If they differ, the one that does not tell counts.
+func (f *fixer) program(l *fixedLayer, e *entry, content io.ReaderAt) (aware.Result, error) {
+	is, err := aware.Detect(content)
+	if err != nil {
+		return is, err
+	}
+	for _, img := range f.with(l) {
+		if r := is.WithLibraries(e.Path, stackOf(f.of(img)).Library); r.Answer != is.Answer {
+			return r, nil
+		}
+	}
+	return is, nil
 }
 
 // contentOf returns the content of an entry, which for a hard link is that of another

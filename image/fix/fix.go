@@ -17,7 +17,6 @@ package fix
 import (
 	"errors"
 	"fmt"
-	"io"
 	"path"
 	"sync"
 	"sync/atomic"
@@ -29,6 +28,7 @@ import (
 	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/image/store"
 	"github.com/capwise/capwise/internal/limit"
+	"github.com/capwise/capwise/scan"
 )
 
 // Mode says what becomes of the attribute, as on this machine.
@@ -57,9 +57,9 @@ type Options struct {
 	// Launcher returns the launcher for an architecture, in Go's name; for the modes
 	// [Launcher] and [Auto].
 	Launcher func(arch string) ([]byte, error)
-	// Choose says what becomes of a file, by its attribute and content. Several
-	// goroutines call it. Its error ends the run.
-	Choose func(path string, attribute []byte, content io.ReaderAt) (Mode, error)
+	// Choose says what becomes of a file, by its attribute and what its program says
+	// about itself. Several goroutines call it. Its error ends the run.
+	Choose func(path string, attribute []byte, program scan.Program) (Mode, error)
 	// Owners says what becomes of programs that want a launcher and that others than
 	// root could rewrite.
 	Owners filefix.Owners

@@ -17,6 +17,7 @@ import (
 	"github.com/capwise/capwise/capset"
 	filefix "github.com/capwise/capwise/fix"
 	"github.com/capwise/capwise/launch"
+	"github.com/capwise/capwise/scan"
 )
 
 // fakeLauncher is no program, but as large as one, as hard to compress, and with
@@ -210,12 +211,11 @@ func TestLauncherAuto(t *testing.T) {
 		var mu sync.Mutex
 		seenContent := map[string]string{}
 		choices := map[string]Mode{"/usr/bin/bsd": Launcher, "/bin/kept": Strip, "/usr/bin/app": Keep, "/usr/bin/link": Keep, "/usr/bin/foreign": Keep}
-		o := Options{Mode: Auto, Launcher: fakeLauncher, Owners: filefix.MayHaveIt, Files: nil, Choose: func(path string, attribute []byte, content io.ReaderAt) (Mode, error) {
-			head := make([]byte, 1)
-			_, err := content.ReadAt(head, 0)
+		o := Options{Mode: Auto, Launcher: fakeLauncher, Owners: filefix.MayHaveIt, Files: nil, Choose: func(path string, attribute []byte, program scan.Program) (Mode, error) {
+			is, err := program()
 			mu.Lock()
 			defer mu.Unlock()
-			seenContent[path] = string(attribute) + string(head)
+			seenContent[path] = string(attribute) + is.Evidence
 			if m := choices[path]; m != "" {
 				return m, err
 			}

@@ -171,7 +171,10 @@ func stackOf(layers []*fixedLayer) facts.Stack {
 // changeScanned changes a layer once those that have a say are scanned. If one
 // could not be, that has the error.
 func (f *fixer) changeScanned(l *fixedLayer, busy chan struct{}) error {
-	if len(l.entries) == 0 || !f.awaitAbove(l) {
+	switch {
+	case len(l.entries) == 0, !f.awaitAbove(l):
+		return nil
+	case f.options.Mode == Auto && !f.awaitAll(l): // for the libraries of its programs
 		return nil
 	}
 	if err := f.decide(l); err != nil {

@@ -88,7 +88,7 @@ func (r *Reader) counted(l *facts.Layer, err error) (*facts.Layer, error) {
 func (r *Reader) Read(s Source) (*facts.Layer, error) {
 	w := &walk{reader: r}
 	l, err := w.read(s)
-	return l, errors.Join(err, w.spool.close())
+	return l, errors.Join(err, w.spool.close(), w.libraries.close())
 }
 
 // Editable is a layer that was read to be changed.
@@ -116,7 +116,7 @@ func (r *Reader) ReadEditable(blob *io.SectionReader, digest, key string) (*Edit
 		l.Facts, err = w.read(held{blob, key})
 	}
 	l.contents = w.spool
-	if err != nil {
+	if err = errors.Join(err, w.libraries.close()); err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", l.compression, err), l.Close())
 	}
 	if len(l.Entries) > 0 && w.gzip != nil {

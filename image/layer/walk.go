@@ -2,12 +2,15 @@ package layer
 
 import (
 	"bufio"
+	"bytes"
+	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"math"
 	"path"
+	"strings"
 
 	"github.com/capwise/capwise/aware"
 	"github.com/capwise/capwise/image/facts"
@@ -24,8 +27,10 @@ type walk struct {
 	editable *Editable // nil if it is not going to be changed
 	turn     *turn
 	spool    spool
-	gzip     *gzpatch.Reader
-	plain    io.ReaderAt // the archive, if it is not compressed
+	// libraries holds one library at a time.
+	libraries spool
+	gzip      *gzpatch.Reader
+	plain     io.ReaderAt // the archive, if it is not compressed
 }
 
 func (w *walk) read(s Source) (_ *facts.Layer, err error) {
@@ -177,8 +182,36 @@ func (w *walk) content(e *tarwalk.Entry, i *facts.Item, content io.Reader) (io.R
 		return content, err
 	}
 	var err error
-	i.Head, err = head(content, i.Path, w.builder.HeadSize())
-	return content, err
+	if i.Head, err = head(content, i.Path, w.builder.HeadSize()); err != nil || !isLibrary(e, i) {
+		return content, err
+	}
+	return content, w.library(e, i, content)
+}
+
+// mostLibrary is more bytes than a library has that is looked into.
+const mostLibrary = 512 << 20
+
+// isLibrary reports whether a file can be a library that a program is linked with.
+func isLibrary(e *tarwalk.Entry, i *facts.Item) bool {
+	return string(i.Head) == elf.ELFMAG && strings.Contains(path.Base(i.Path), ".so") && e.Size <= mostLibrary
+}
+
+// library looks at what a library is linked with. Its head was read already.
+func (w *walk) library(e *tarwalk.Entry, i *facts.Item, rest io.Reader) (err error) {
+	file := io.NewSectionReader(w.plain, e.DataOffset(), e.Size)
+	if w.plain == nil {
+		w.libraries.reset() // of the one before only facts are left
+		if file, err = w.libraries.add(io.MultiReader(bytes.NewReader(i.Head), rest), e.Size); err != nil {
+			return err
+		}
+	}
+	switch linked, err := aware.Library(file); {
+	case err == nil:
+		i.Library = &linked
+	case !errors.Is(err, aware.ErrNoLibrary):
+		return err
+	}
+	return nil
 }
 
 // keep returns the content of an entry, where it is or copied to a file.

@@ -27,7 +27,7 @@ func (i *Image) Findings() ([]scan.Finding, error) {
 	var out []scan.Finding
 	for n := range capable {
 		c := &capable[n]
-		f, err := scan.ClassifyBeside(path.Base(c.Path), c.Attribute, c.program, i.beside(c, byPath))
+		f, err := scan.ClassifyBeside(path.Base(c.Path), c.Attribute, i.program(c), i.beside(c, byPath))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %s: %w", i.name, c.Path, err)
 		}
@@ -46,12 +46,33 @@ func (i *Image) Findings() ([]scan.Finding, error) {
 	return out, nil
 }
 
-// program is what the file says about itself, if that was looked into.
-func (c *Capable) program() (aware.Result, error) {
-	if c.Program != nil {
-		return *c.Program, nil
+// program is what the file, and the libraries that it is linked with, say about it, if
+// that was looked into.
+func (i *Image) program(c *Capable) scan.Program {
+	return func() (aware.Result, error) {
+		if c.Program == nil {
+			return notRead, nil
+		}
+		return c.Program.WithLibraries(c.Path, i.files.Library), nil
 	}
-	return aware.Result{Answer: aware.Unknown, Evidence: "its content was not looked into: a sparse file, or a hard link that has the attribute and not the content"}, nil
+}
+
+var notRead = aware.Result{Answer: aware.Unknown, Evidence: "its content was not looked into: a sparse file, or a hard link that has the attribute and not the content"}
+
+// Program says whether the program at a path raises its capabilities, after symbolic
+// links, if its file carries some; otherwise it is unknown, since a program without is not looked into.
+// The error wraps [fs.ErrNotExist] if there is no such file.
+func (i *Image) Program(name string) (aware.Result, error) {
+	info, err := i.files.Stat(name)
+	if err != nil {
+		return aware.Result{}, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	for _, c := range i.Capable() {
+		if c.Path == info.Path {
+			return i.program(&c)()
+		}
+	}
+	return aware.Result{Answer: aware.Unknown, Evidence: "its file carries no capability, so it was not looked into"}, nil
 }
 
 // beside looks for other files in the folder of one.
@@ -66,7 +87,7 @@ func (i *Image) beside(of *Capable, capable map[string]*Capable) scan.Beside {
 			return nil, nil, held.ErrNotRegular
 		}
 		if c := capable[at]; c != nil {
-			return c.Attribute, c.program, nil
+			return c.Attribute, i.program(c), nil
 		}
 		// Without capabilities it is neither launcher nor program of one.
 		return nil, func() (aware.Result, error) { return aware.Result{Answer: aware.Unknown}, nil }, nil

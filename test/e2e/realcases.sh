@@ -8,6 +8,10 @@
 #	fping.deb     one of its packages
 #	programs.tar  upstream's Caddy from before and after it learned to raise, and CoreDNS
 #
+# and, for TestKnownPrograms,
+#
+#	known         a Debian root file system, unpacked, with the programs of testdata/known.txt
+#
 # They are kept until this file or the version of Go changes. It needs root and
 # debootstrap; without, it says so and makes nothing, and that test is left out.
 set -euo pipefail
@@ -55,7 +59,7 @@ layer() {
 }
 
 # up_to_date FILE KEY: whether FILE was made for the same.
-up_to_date() { [ -f "$1" ] && [ "$(cat "$1.key" 2>/dev/null)" = "$2" ]; }
+up_to_date() { [ -e "$1" ] && [ "$(cat "$1.key" 2>/dev/null)" = "$2" ]; }
 
 debian() {
 	local key out=$cache/debian.tar root=$stage/root
@@ -108,5 +112,65 @@ programs() {
 	echo "$key" >"$out.key"
 }
 
+# What has the programs of testdata/known.txt. They are unpacked, and not installed: no
+# script of theirs is run.
+known_packages=(
+	nodejs python3-minimal libpython3-stdlib perl php8.2-cli php8.2-fpm php8.2-cgi ruby lua5.1 lua5.2
+	lua5.3 lua5.4 luajit lua-socket openjdk-17-jre-headless tcl8.6 erlang-base pypy3 guile-3.0 gawk
+	bind9 dnsmasq-base tor squid mosquitto redis-server lighttpd varnish knot knot-resolver dnsdist
+	pdns-recursor pdns-server pdns-backend-bind unbound nsd chrony rsyslog syslog-ng-core openvpn
+	dropbear-bin stunnel4 sslh haproxy nginx-light apache2-bin vsftpd proftpd-core pure-ftpd
+	openssh-server socat ncat netcat-openbsd busybox iperf3 iperf memcached bird2 frr tinyproxy privoxy
+	hitch webfs mini-httpd nghttp2-proxy uwsgi-core icecast2 snmpd freeradius isc-dhcp-server atftpd
+	tftpd-hpa slapd cups-daemon samba stubby smartdns coturn kamailio mumble-server minidlna
+	transmission-daemon openbsd-inetd xinetd ngircd inspircd znc tcpdump arp-scan iputils-arping fping
+	hping3 mtr-tiny linuxptp trafficserver rsync git dante-server microsocks yadifa gdnsd dns2tcp
+	shadowsocks-libev nats-server etcd-server wireshark-common nethogs arping ike-scan radvd tinc n2n
+	tgt nbd-server monit busybox-static
+)
+
+# fetch ROOT downloads them, and what debian.tar leaves out of those that it has.
+fetch() {
+	local package
+	chroot "$1" apt-get -qq update || return 1
+	for package in "${known_packages[@]}"; do # some exclude each other
+		chroot "$1" apt-get install -qq --yes --no-install-recommends --download-only "$package" || return 1
+	done
+	chroot "$1" apt-get install -qq --yes --download-only --reinstall libicu72
+}
+
+known() {
+	local key package out=$cache/known root=$stage/known
+	key="${known_packages[*]} $(sha256sum test/e2e/testdata/known.txt "$cache/debian.tar.key") $(declare -f fetch known)"
+	! up_to_date "$out" "$key" || return 0
+	say "unpacking ${#known_packages[@]} Debian packages, and what they need"
+	mkdir -p "$root"
+	tar -C "$root" --numeric-owner -xf "$cache/debian.tar"
+	mkdir -p "$root"/var/{cache/apt/archives/partial,lib/apt/lists/partial,log/apt}
+	cp /etc/resolv.conf "$root/etc/resolv.conf"
+	mknod -m 666 "$root/dev/null" c 1 3
+	fetch "$root" >"$stage/log" 2>&1 || {
+		tail -n 20 "$stage/log" >&2
+		return 1
+	}
+	for package in "$root"/var/cache/apt/archives/*.deb; do
+		if [[ $package = */busybox-static_* ]]; then # else it takes the name of the other
+			dpkg-deb --fsys-tarfile "$package" | tar -xO ./bin/busybox >"$root/usr/bin/busybox-static"
+			chmod 755 "$root/usr/bin/busybox-static"
+			continue
+		fi
+		dpkg-deb --fsys-tarfile "$package" | tar -C "$root" --keep-directory-symlink -x
+		rm "$package"
+	done
+	chroot "$root" ldconfig
+	while IFS='|' read -r _ file _ _ caps _; do
+		[[ -z $file ]] || setcap "$caps=ep" "$root$file"
+	done < <(grep -v '^#' test/e2e/testdata/known.txt)
+	rm -rf "$out" "$root"/var/{cache,lib}/apt
+	mv "$root" "$out"
+	echo "$key" >"$out.key"
+}
+
 debian
 programs
+known

@@ -149,7 +149,7 @@ func sarifOf(t *testing.T, r *Report) sarifLog {
 func TestSARIF(t *testing.T) {
 	levels := map[scan.Class]string{
 		scan.Dumb: "error", scan.Effective: "error", scan.Malformed: "error",
-		scan.Lost: "warning", scan.Foreign: "warning", scan.Empty: "warning", scan.Unknown: "note",
+		scan.Lost: "warning", scan.Foreign: "warning", scan.Empty: "warning", scan.Ignored: "warning", scan.Unknown: "note",
 	}
 	run := sarifOf(t, every()).Runs[0]
 	if len(run.Results) != len(levels) {

@@ -27,6 +27,7 @@ var rules = []struct {
 	{scan.Lost, "warning", "An image for a low port carries no capability for it"},
 	{scan.Foreign, "warning", "The file's capabilities count in another user namespace only"},
 	{scan.Empty, "warning", "An attribute without a capability only clears ambient ones"},
+	{scan.Ignored, "warning", "The kernel ignores capabilities of a script"},
 	{scan.Unknown, "note", "Whether the program raises its capability cannot be told from its file"},
 }
 
