@@ -131,3 +131,13 @@ func (u *reader) scope(start *scenario.Start) {
 	}
 	start.Notes = []string{"--scope executes the program with the caller's privileges; its bounding set is taken to be full"}
 }
+
+// ProgramAt returns where in a command line of systemd-run, its name included, the
+// program stands.
+func ProgramAt(args []string) (n int, ok bool) {
+	if len(args) == 0 {
+		return 0, false
+	}
+	p, err := systemdRun.Parse(args[1:])
+	return len(args) - len(p.Rest), err == nil && len(p.Rest) > 0
+}

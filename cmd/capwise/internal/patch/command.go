@@ -1,0 +1,113 @@
+package patch
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/capwise/capwise/diagnose"
+	"github.com/capwise/capwise/scenario"
+	"github.com/capwise/capwise/scenario/engine"
+	"github.com/capwise/capwise/scenario/unit"
+)
+
+// command changes a command line of docker run, podman run or systemd-run.
+func command(args []string, s *scenario.Start, changes []change) (Patch, error) {
+	if s.Syntax == scenario.SystemdRun {
+		return systemdRun(args, changes)
+	}
+	n, ok := engine.ImageAt(args)
+	if !ok {
+		return Patch{}, ErrByHand
+	}
+	c := options{before: slices.Clone(args[:n]), behind: slices.Clone(args[n:])}
+	for i := range changes {
+		if err := c.change(&changes[i]); err != nil {
+			return Patch{}, fmt.Errorf("%s: %w", changes[i].Change, err)
+		}
+	}
+	whole := append(c.before, c.behind...)
+	return Patch{Text: line(whole) + "\n", New: Source{Command: whole}}, nil
+}
+
+// options is a command line up to the image, and from there on.
+type options struct{ before, behind []string }
+
+// add puts an option last, where it counts.
+func (o *options) add(option string) {
+	if n := len(o.before); o.before[n-1] == "--" {
+		o.before = slices.Insert(o.before, n-1, option)
+		return
+	}
+	o.before = append(o.before, option)
+}
+
+// remove takes options away, written as "--name value", "--name=value" or "-n value".
+func (o *options) remove(names []string, matches func(value string) bool) {
+	for i := 1; i < len(o.before); i++ {
+		name, value, given := strings.Cut(o.before[i], "=")
+		if !slices.Contains(names, name) {
+			continue
+		}
+		n := 1
+		if !given && i+1 < len(o.before) {
+			value, n = o.before[i+1], 2
+		}
+		if matches(value) {
+			o.before = slices.Delete(o.before, i, i+n)
+			i--
+		}
+	}
+}
+
+func (o *options) change(c *change) error {
+	switch c.Change {
+	case diagnose.Sysctl:
+		o.add("--sysctl=" + portStart + "=" + strconv.Itoa(c.after.Settings.PortStart))
+	case diagnose.NoSysctl:
+		o.remove([]string{"--sysctl"}, isNet)
+	case diagnose.AddCapability:
+		for _, name := range c.added("") {
+			o.add("--cap-add=" + name)
+		}
+	case diagnose.AllowNewPrivs:
+		o.remove([]string{"--security-opt"}, func(v string) bool { return strings.HasPrefix(v, "no-new-privileges") })
+	case diagnose.OwnNetwork:
+		o.remove([]string{"--network", "--net"}, func(v string) bool { return v == "host" })
+	case diagnose.HostUsers:
+		o.add("--userns=host")
+	case diagnose.RunAsUser, diagnose.RunAsRoot:
+		o.add("--user=" + c.user())
+	case diagnose.NoInit:
+		o.add("--init=false")
+	case diagnose.Direct:
+		last := c.before.Program.Last()
+		if len(last.Args) == 0 {
+			return ErrByHand
+		}
+		o.add("--entrypoint=" + last.Path)
+		o.behind = append(o.behind[:1:1], last.Args[1:]...)
+	default:
+		return ErrByHand
+	}
+	return nil
+}
+
+// systemdRun puts properties before the program.
+func systemdRun(args []string, changes []change) (Patch, error) {
+	n, ok := unit.ProgramAt(args)
+	lines, err := directives(changes)
+	if !ok || err != nil {
+		return Patch{}, ErrByHand
+	}
+	whole := slices.Clone(args[:n])
+	if whole[n-1] == "--" {
+		whole = whole[:n-1]
+	}
+	for _, l := range lines {
+		whole = append(whole, "--property="+l)
+	}
+	whole = append(whole, args[n:]...)
+	return Patch{Text: line(whole) + "\n", New: Source{Command: whole}}, nil
+}
