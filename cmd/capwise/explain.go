@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/capwise/capwise/cmd/capwise/internal/patch"
 	"github.com/capwise/capwise/cmd/capwise/internal/policy"
 	"github.com/capwise/capwise/cmd/capwise/internal/report"
 	"github.com/capwise/capwise/cmd/capwise/internal/sources"
@@ -52,7 +53,7 @@ type explain struct {
 	image, fileCaps, version, kernel, program, policy, format, user, container, root string
 	pid                                                                              int
 	files, profiles, listen, env, envFiles                                           []string
-	trace, try, offline                                                              bool
+	trace, try, offline, patch                                                       bool
 	cache                                                                            cacheFlag
 }
 
@@ -81,6 +82,7 @@ func newExplain() *cobra.Command {
 	f.StringVar(&e.version, "runtime-version", "", "version of the runtime where it matters, such as 20.10.24 or cri-o:1.30")
 	f.StringVar(&e.kernel, "kernel", "", "release of the kernel where it matters, such as 6.1")
 	f.StringVar(&e.policy, "policy", "", "withhold what the policy of a Kubernetes platform forbids: baseline, restricted (Pod Security) or restricted-v2 (OpenShift)")
+	f.BoolVar(&e.patch, "patch", false, "show each remedy applied to the source: as a unified diff, or as the whole new command line; what changes the program, its file or the host is left to you")
 	f.BoolVar(&e.try, "try", false, "start a probe in the place of the program, on this kernel, and say where kernel and prediction differ (needs root or user namespaces)")
 	f.BoolVar(&e.offline, "offline", false, "ask no registry for an image that the engines here do not have (also if CAPWISE_OFFLINE is set)")
 	e.cache.register(f)
@@ -119,6 +121,9 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 		}
 		outlook := diagnose.Weigh(kernel, s.Start, forbids)
 		answer := report.New(s.Start, &outlook)
+		if e.patch {
+			patches(options, kernel, s, &outlook, &answer)
+		}
 		if e.try {
 			if answer.Tried, err = try(s.Start); err != nil {
 				return err
@@ -127,6 +132,23 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 		r.Starts = append(r.Starts, answer)
 	}
 	return write(cmd, r, e.format, e.trace)
+}
+
+// patches writes the remedies into the source, as far as that can be done.
+func patches(o sources.Options, k law.Kernel, f sources.Found, outlook *diagnose.Outlook, answer *report.Start) {
+	n := 0
+	for i := range outlook.Remedies {
+		r := &outlook.Remedies[i]
+		if r.Withheld != "" {
+			continue
+		}
+		text, err := o.Patch(k, f, r)
+		if err != nil && !errors.Is(err, patch.ErrByHand) {
+			answer.Notes = append(answer.Notes, fmt.Sprintf("remedy %d is not written out: %v", n+1, err))
+		}
+		answer.Remedies[n].Patch = text
+		n++
+	}
 }
 
 // try starts a probe in the place of the program.

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/loader"
 	"github.com/compose-spec/compose-go/v2/types"
 	yaml "go.yaml.in/yaml/v3"
 
@@ -32,6 +33,8 @@ type Options struct {
 	// EnvFiles is files of variables, which the caller names: those then count in the
 	// place of the file .env beside the first.
 	EnvFiles []string
+	// Instead is texts that stand for what files hold, by their names.
+	Instead map[string]string
 	// Runtime is what runs the services: docker, or podman, in a version that may be "".
 	Runtime scenario.Runtime
 }
@@ -46,6 +49,9 @@ func (o Options) Load(files []string) ([]scenario.Start, error) {
 		return nil, err
 	}
 	var variables variables
+	if o.Instead != nil {
+		return o.loadInstead(files, env)
+	}
 	options, err := cli.NewProjectOptions(files,
 		cli.WithName("capwise"), withEnv(env), cli.WithProfiles(o.Profiles),
 		cli.WithoutEnvironmentResolution, cli.WithResolvedPaths(false), cli.WithLoadOptions(variables.watch, keepRanges))
@@ -79,6 +85,39 @@ func (o Options) Load(files []string) ([]scenario.Start, error) {
 	if len(starts) == 0 {
 		return nil, fmt.Errorf("%s: no services, or none without a profile", names)
 	}
+	return starts, nil
+}
+
+// loadInstead is Load where texts stand for files, without places.
+func (o Options) loadInstead(files []string, env types.Mapping) ([]scenario.Start, error) {
+	details := types.ConfigDetails{WorkingDir: filepath.Dir(files[0]), Environment: env}
+	for _, file := range files {
+		f := types.ConfigFile{Filename: file}
+		for name, text := range o.Instead {
+			if filepath.Clean(name) == filepath.Clean(file) {
+				f.Content = []byte(text)
+			}
+		}
+		details.ConfigFiles = append(details.ConfigFiles, f)
+	}
+	var variables variables
+	project, err := loader.LoadWithContext(context.Background(), details, variables.watch, keepRanges, func(l *loader.Options) {
+		l.SetProjectName("capwise", true)
+		l.Profiles, l.SkipResolveEnvironment, l.ResolvePaths = o.Profiles, true, false
+	})
+	if err != nil {
+		return nil, err
+	}
+	var starts []scenario.Start
+	for _, name := range project.ServiceNames() {
+		service := project.Services[name]
+		s, err := o.read(&service)
+		if err != nil {
+			return nil, err
+		}
+		starts = append(starts, s)
+	}
+	join(starts, project)
 	return starts, nil
 }
 

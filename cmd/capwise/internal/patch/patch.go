@@ -101,7 +101,7 @@ func dropIn(s *scenario.Start, changes []change) (Patch, error) {
 	if err != nil {
 		return Patch{}, err
 	}
-	name := filepath.Base(s.Where.File)
+	name, _, _ := strings.Cut(s.Name, " ") // of several ExecStart=
 	text := "[Service]\n" + strings.Join(lines, "\n") + "\n"
 	path := "/etc/systemd/system/" + name + ".d/capwise.conf"
 	return Patch{Text: udiff.Unified("/dev/null", path, "", text), New: Source{Text: text}, DropIn: path}, nil
@@ -250,11 +250,16 @@ func (c *change) container(d *document, path []step) error {
 func line(args []string) string {
 	words := make([]string, len(args))
 	for i, a := range args {
-		quoted, err := syntax.Quote(a, syntax.LangPOSIX)
-		if err != nil { // a zero byte, which no argument holds
-			quoted = strconv.Quote(a)
-		}
-		words[i] = quoted
+		words[i] = Word(a)
 	}
 	return strings.Join(words, " ")
+}
+
+// Word is an argument as a shell reads it.
+func Word(arg string) string {
+	quoted, err := syntax.Quote(arg, syntax.LangPOSIX)
+	if err != nil { // a zero byte, which no argument holds
+		return strconv.Quote(arg)
+	}
+	return quoted
 }

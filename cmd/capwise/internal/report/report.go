@@ -160,6 +160,9 @@ type Remedy struct {
 	If string `json:"if,omitempty"`
 	// Withheld is why the policy forbids it.
 	Withheld string `json:"withheld,omitempty"`
+	// Patch is the remedy in the text of the source: a unified diff, or a command line;
+	// "" where it was not asked for, or has to be made by hand.
+	Patch string `json:"patch,omitempty"`
 }
 
 // Rule is one rule of the kernel that applied.
@@ -261,7 +264,7 @@ func result(a *diagnose.Alternative) Result {
 func remedies(list []diagnose.Remedy) (offered, withheld []Remedy) {
 	offered = []Remedy{}
 	for _, r := range list {
-		remedy := Remedy{r.Change(), r.How, r.Gives, r.If, r.Withheld}
+		remedy := Remedy{Change: r.Change(), How: r.How, Gives: r.Gives, If: r.If, Withheld: r.Withheld}
 		if r.Withheld != "" {
 			withheld = append(withheld, remedy)
 		} else {

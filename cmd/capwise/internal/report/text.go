@@ -46,6 +46,7 @@ func (s *Start) text(b *strings.Builder, trace bool) {
 	}
 	s.remedies(b)
 	s.tried(b)
+	s.patches(b)
 	for _, n := range s.Notes {
 		fmt.Fprintf(b, "      note: %s\n", printable.Line(n))
 	}
@@ -137,6 +138,28 @@ func (s *Start) remedies(b *strings.Builder) {
 	for _, r := range s.Withheld {
 		fmt.Fprintf(b, "        -  %s\n           %s\n", printable.Line(r.How), dim.Render("not offered: "+printable.Line(r.Withheld)))
 	}
+}
+
+// patches shows the remedies that were written into the source, as they are to be
+// applied.
+func (s *Start) patches(b *strings.Builder) {
+	for i, r := range s.Remedies {
+		if r.Patch != "" {
+			fmt.Fprintf(b, "      remedy %d, applied:\n%s", i+1, applied(r.Patch))
+		}
+	}
+}
+
+// applied is a patch for a terminal: a diff line by line, a command in one line.
+func applied(text string) string {
+	if !strings.HasPrefix(text, "--- ") {
+		return printable.Line(strings.TrimSuffix(text, "\n")) + "\n"
+	}
+	var b strings.Builder
+	for line := range strings.Lines(text) {
+		b.WriteString(printable.Line(strings.TrimSuffix(line, "\n")) + "\n")
+	}
+	return b.String()
 }
 
 // always says of remedies that they are for each case.

@@ -23,6 +23,8 @@ var ErrNotUnderstood = errors.New("not understood")
 // line is a command line without what stands before it.
 type line struct {
 	args []string
+	// prefix is what stands before it.
+	prefix []string
 	// uid is whom the command runs as.
 	uid uint32
 	gid uint32
@@ -38,7 +40,8 @@ func (o Options) Command(args []string) ([]Found, error) {
 		}
 		args = words
 	}
-	l := stripped(line{args, uint32(os.Geteuid()), uint32(os.Getegid())})
+	l := stripped(line{args: args, uid: uint32(os.Geteuid()), gid: uint32(os.Getegid())})
+	l.prefix = args[:len(args)-len(l.args)]
 	if len(l.args) == 0 {
 		return nil, fmt.Errorf("%q: no command: %w", strings.Join(args, " "), ErrNotUnderstood)
 	}
@@ -170,7 +173,7 @@ func (o Options) systemdRunCommand(_ string, l line) ([]Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.resolveAll([]Found{{Start: &s}})
+	return o.fromCommand(s, l, l.args)
 }
 
 // engine reads a command line of docker, podman and their like.
@@ -187,7 +190,7 @@ func (o Options) engine(name string, l line) ([]Found, error) {
 	switch {
 	case verb == "run" || verb == "create":
 	case verb == "compose":
-		return o.composeCommand(name+" compose", line{append([]string{"compose"}, rest...), l.uid, l.gid})
+		return o.composeCommand(name+" compose", line{args: append([]string{"compose"}, rest...), uid: l.uid, gid: l.gid})
 	case verb == "stack" && len(rest) > 0 && rest[0] == "deploy":
 		return o.stackDeploy(rest[1:])
 	case verb == "service" && len(rest) > 0 && rest[0] == "create":
@@ -208,7 +211,17 @@ func (o Options) engine(name string, l line) ([]Found, error) {
 	if name == "nerdctl" {
 		ofNerdctl(&s)
 	}
-	return o.resolveAll([]Found{{Start: &s}})
+	return o.fromCommand(s, l, args)
+}
+
+// fromCommand looks a program up that a command line starts. args is the command line as
+// it was read.
+func (o Options) fromCommand(s scenario.Start, l line, args []string) ([]Found, error) {
+	found, err := o.resolveAll([]Found{{Start: &s}})
+	for i := range found {
+		found[i].source = source{command: args, line: l}
+	}
+	return found, err
 }
 
 // engineCommand reads a command line that makes a container.

@@ -22,6 +22,8 @@ import (
 type Found struct {
 	*scenario.Start
 	Container *kubernetes.Container
+
+	source source
 }
 
 // stdinName is what standard input is called in answers and errors.
@@ -101,6 +103,9 @@ func (o Options) file(names []string, stdin io.Reader) (read1, error) {
 	data, err := read(names[0], stdin)
 	if o.namesUnit(names[0], data, err) {
 		found, err := o.namedUnit(names[0])
+		for i := range found {
+			found[i].source = source{kind: kindUnit, names: names[:1]}
+		}
 		return read1{found: found}, err
 	}
 	if err != nil {
@@ -113,6 +118,9 @@ func (o Options) file(names []string, stdin io.Reader) (read1, error) {
 	}
 	if k == kindCompose {
 		found, err := o.compose(data, names)
+		for i := range found {
+			found[i].source = source{kind: k, text: string(data), names: names}
+		}
 		return read1{found, true}, err
 	}
 	name := names[0]
@@ -120,6 +128,9 @@ func (o Options) file(names []string, stdin io.Reader) (read1, error) {
 		name = stdinName
 	}
 	found, err := o.ofKind(k, data, names[0], name)
+	for i := range found {
+		found[i].source = source{kind: k, text: string(data), names: names[:1]}
+	}
 	return read1{found: found}, err
 }
 
@@ -189,7 +200,7 @@ func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
 		if o.Policy != nil {
 			o.Policy.Admit(c)
 		}
-		out = append(out, Found{&c.Start, c})
+		out = append(out, Found{Start: &c.Start, Container: c})
 	}
 	return o.resolveAll(out)
 }
@@ -249,7 +260,7 @@ func (o Options) composeStarts(data []byte, names []string) (_ []scenario.Start,
 	if engine.Name != scenario.Docker && engine.Name != scenario.Podman {
 		return nil, fmt.Errorf("--runtime-version %q: compose files are run by docker or podman", o.Version)
 	}
-	return compose.Options{Profiles: o.Profiles, Env: o.Env, EnvFiles: o.EnvFiles, Runtime: engine}.Load(names)
+	return compose.Options{Profiles: o.Profiles, Env: o.Env, EnvFiles: o.EnvFiles, Runtime: engine, Instead: o.instead}.Load(names)
 }
 
 // found looks up the programs of starts.

@@ -115,7 +115,7 @@ func (i *images) whyNot() string {
 func (i *images) inEach(f Found) []Found {
 	var out []Found
 	for _, img := range i.opened {
-		one := Found{f.Start, f.Container}
+		one := f
 		if len(i.opened) > 1 {
 			one.Start = f.Clone()
 			one.Name += " (" + img.Name() + ")"

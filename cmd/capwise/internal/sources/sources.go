@@ -43,7 +43,8 @@ type Options struct {
 	// Images say how images are read.
 	Images rootfs.Options
 
-	by scenario.RuntimeName // what runs manifests; "" for a kubelet
+	by      scenario.RuntimeName // what runs manifests; "" for a kubelet
+	instead map[string]string    // texts that stand for compose files
 }
 
 // hostPortStart is where unprivileged ports begin on this machine; 0 if that cannot be
