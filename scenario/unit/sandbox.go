@@ -47,8 +47,10 @@ func (u *reader) sandbox(start *scenario.Start, c command) {
 		return
 	}
 	box.Missing = u.missing()
-	box.NoExec, box.Exec = u.paths("NoExecPaths"), u.mountedAnew(dynamic)
-	if len(box.NoExec) > 0 && len(u.list("Service.ExecPaths")) > 0 {
+	if box.NoExec = u.paths("NoExecPaths"); len(box.NoExec) > 0 {
+		box.Exec = u.mountedAnew(dynamic)
+	}
+	if len(box.Exec) > 0 && len(u.list("Service.ExecPaths")) > 0 {
 		start.Note("ExecPaths= has to hold the shared libraries of the program, too, which are not looked at")
 	}
 	box.Calls = u.callFilter()
