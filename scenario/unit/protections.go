@@ -64,6 +64,12 @@ func (s *settings) nosuidUnder(dynamic bool) []string {
 	if on, _ := parseBool(s.value("Service.PrivateTmp")); on {
 		folders = append(folders, "/tmp", "/var/tmp")
 	}
+	return append(folders, s.lists()...)
+}
+
+// lists returns the folders that lists of paths mount anew.
+func (s *settings) lists() []string {
+	var folders []string
 	for _, key := range []string{"ReadOnlyPaths", "ReadWritePaths", "ExecPaths", "NoExecPaths", "BindPaths", "BindReadOnlyPaths"} {
 		for _, a := range s.list("Service." + key) {
 			for word := range strings.FieldsSeq(a.value) {

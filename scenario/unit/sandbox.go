@@ -38,6 +38,7 @@ func unknownFile(start *scenario.Start, fact scenario.Fact, what string) {
 // systemd leaves all of it out, except the mounts of TemporaryFileSystem=, BindPaths=
 // and BindReadOnlyPaths= (seen with 252.38).
 func (u *reader) sandbox(start *scenario.Start, c command) {
+	dynamic := u.enabled("Service.DynamicUser")
 	box := &start.Settings.Sandbox
 	if start.Request.Root == "" { // other than on the machine, nothing is known to be below
 		box.Hidden = u.hidden(c)
@@ -46,8 +47,10 @@ func (u *reader) sandbox(start *scenario.Start, c command) {
 		return
 	}
 	box.Missing = u.missing()
-	box.NoExec, box.Exec = u.paths("NoExecPaths"), u.paths("ExecPaths")
-	if len(box.NoExec) > 0 && len(box.Exec) > 0 {
+	if box.NoExec = u.paths("NoExecPaths"); len(box.NoExec) > 0 {
+		box.Exec = u.mountedAnew(dynamic)
+	}
+	if len(box.Exec) > 0 && len(u.list("Service.ExecPaths")) > 0 {
 		start.Note("ExecPaths= has to hold the shared libraries of the program, too, which are not looked at")
 	}
 	box.Calls = u.callFilter()
@@ -115,6 +118,17 @@ func (u *reader) bound() []string {
 				out = append(out, mounted(word, true))
 			}
 		}
+	}
+	return out
+}
+
+// mountedAnew returns what has a mount of its own by another setting than NoExecPaths=,
+// which leaves all of those out below the paths that it names (seen with 252.38).
+func (u *reader) mountedAnew(dynamic bool) []string {
+	out := slices.Concat(u.nosuidUnder(false), u.bound(), u.temporary())
+	if system := u.value("Service.ProtectSystem"); dynamic || system == "strict" {
+		out = append(out, u.lists()...)
+		out = append(out, "/home", "/root", "/run/user")
 	}
 	return out
 }
@@ -211,10 +225,14 @@ func (u *reader) emptied(key string) bool {
 	for _, line := range lines {
 		text, inverted := strings.CutPrefix(line.value, "~")
 		for word := range strings.FieldsSeq(text) {
+			name, _, _ := strings.Cut(word, ":")
 			if inverted {
-				denied[word] = true
-			} else {
-				delete(denied, word)
+				denied[name] = true
+				continue
+			}
+			delete(denied, name)
+			for _, call := range callGroups[name] {
+				delete(denied, call)
 			}
 		}
 	}
