@@ -112,7 +112,7 @@ func (d *document) set(path []step, value string) error {
 	if len(rest) == 0 {
 		return d.replace(at, value)
 	}
-	if at.Kind != yaml.MappingNode || rest[0].key == "" {
+	if at.Kind != yaml.MappingNode || slices.ContainsFunc(rest, func(s step) bool { return s.key == "" }) {
 		return errNotThere
 	}
 	for i := len(rest) - 1; i > 0; i-- {
@@ -235,11 +235,12 @@ func (d *document) offset(node *yaml.Node) int {
 		}
 		at += n + 1
 	}
+	column := 1
 	for i := range d.text[at:] { // columns are characters
-		if node.Column--; node.Column < 1 {
-			node.Column++
+		if column == node.Column {
 			return at + i
 		}
+		column++
 	}
 	return len(d.text)
 }
@@ -249,8 +250,7 @@ func (d *document) span(node *yaml.Node) (from, to int, err error) {
 	if node.Kind == yaml.AliasNode || node.Anchor != "" {
 		return 0, 0, errWritten
 	}
-	at := *node
-	from = d.offset(&at)
+	from = d.offset(node)
 	if from >= len(d.text) {
 		return 0, 0, errWritten
 	}
@@ -418,8 +418,7 @@ func onLine(path []step, line int) func(*yaml.Node) bool {
 	}
 }
 
-// reencoded reports whether two texts hold the same values but for what was changed: it
-// is only a check that the text is still YAML.
+// stillYAML says whether a changed text is YAML.
 func stillYAML(text string) error {
 	for decoder := yaml.NewDecoder(bytes.NewReader([]byte(text))); ; {
 		var node yaml.Node
