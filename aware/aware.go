@@ -88,9 +88,6 @@ func Detect(r io.ReaderAt) (Result, error) {
 	if result, isGo, err := detectGo(f, r); isGo || err != nil {
 		return result, err
 	}
-	if !f.small() {
-		return Result{Answer: Unknown, Evidence: "what it calls takes more to read than any program's does"}, nil
-	}
 	return detectC(f), nil
 }
 

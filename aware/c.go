@@ -1,6 +1,7 @@
 package aware
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,13 +36,14 @@ var (
 // detectC looks at what an ELF program is linked with.
 func detectC(f *program) Result {
 	symbols, err := f.symbols()
-	needed, errNeeded := f.ImportedLibraries()
-	if err != nil || errNeeded != nil || len(needed) == 0 {
-		if r, ok := recognize(f, symbols, ""); ok {
+	needed, _, errNeeded := f.dynamic()
+	static := errNeeded == nil && len(needed) == 0
+	if err = errors.Join(err, errNeeded); err != nil && !static {
+		return Result{Answer: Unknown, Evidence: fmt.Sprintf("what it calls cannot be read: %v", err)}
+	}
+	if static {
+		if r, ok := recognize(f, symbols, mayRaise(symbols.imports)); ok {
 			return r
-		}
-		if err != nil && len(needed) > 0 {
-			return Result{Answer: Unknown, Evidence: fmt.Sprintf("what it calls cannot be read: %v", err)}
 		}
 		return Result{Answer: Unknown, Evidence: "a static program, which does not show what it calls"}
 	}

@@ -39,7 +39,7 @@ var ErrNoLibrary = errors.New("not a library")
 // cannot be loaded as one.
 func Library(r io.ReaderAt) (Linked, error) {
 	f, err := openELF(r)
-	if err != nil || f.Type != elf.ET_DYN || !f.small() {
+	if err != nil || f.Type != elf.ET_DYN {
 		return Linked{}, errors.Join(ErrNoLibrary, err)
 	}
 	l, err := linkedOf(f)
@@ -51,21 +51,15 @@ func Library(r io.ReaderAt) (Linked, error) {
 
 func linkedOf(f *program) (Linked, error) {
 	l := Linked{Machine: f.Machine.String() + " " + f.Class.String(), Interpreter: interpreter(f.File)}
-	needed, err := f.ImportedLibraries()
+	needed, search, err := f.dynamic()
 	if err != nil {
 		return l, err
 	}
 	l.Libraries = slices.DeleteFunc(needed, isSystem)
-	for _, tag := range []elf.DynTag{elf.DT_RPATH, elf.DT_RUNPATH} {
-		lists, err := f.DynString(tag)
-		if err != nil {
-			return l, err
-		}
-		for _, list := range lists {
-			l.Search = append(l.Search, strings.Split(list, ":")...)
-		}
+	for _, list := range search {
+		l.Search = append(l.Search, strings.Split(list, ":")...)
 	}
-	if len(l.Libraries) > mostNeeded || len(l.Search) > mostNeeded {
+	if len(l.Search) > mostNeeded {
 		return l, errTooMuch
 	}
 	symbols, err := f.symbols()
@@ -93,9 +87,6 @@ func interpreter(f *elf.File) string {
 	}
 	return ""
 }
-
-// mostName is PATH_MAX of Linux.
-const mostName = 4096
 
 // system is the libraries that raise nothing unless a program calls them for it: those
 // of glibc and musl, of GCC, and the ones that the calls are looked for in.

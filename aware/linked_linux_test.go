@@ -84,7 +84,7 @@ func TestLibraries(t *testing.T) {
 		"its own hides":         {map[string]string{"opt/own/libx.so": callingX, "bin/m": run}, aware.Unknown, "/opt/own/libx.so, a library of its own, which calls syscall"},
 		"a usual one hides":     {map[string]string{"usr/lib/libx.so": callingX, "bin/m": bare}, aware.Dumb, "neither"},
 		"not there":             {map[string]string{"bin/m": bare}, aware.Unknown, "libx.so, which is not where"},
-		"not a library":         {map[string]string{"usr/lib/libx.so": "linked_test.go", "bin/m": bare}, aware.Unknown, "libx.so, which cannot be looked into: not a library"},
+		"not a library":         {map[string]string{"usr/lib/libx.so": "linked_linux_test.go", "bin/m": bare}, aware.Unknown, "libx.so, which cannot be looked into: not a library"},
 		"of a library, missing": {map[string]string{"usr/lib/liby.so": openingY, "bin/m": chain}, aware.Unknown, "libx.so, which is not where"},
 	} {
 		root := t.TempDir()

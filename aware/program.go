@@ -54,41 +54,6 @@ func (b *bounded) ReadAt(p []byte, at int64) (int, error) {
 	return b.r.ReadAt(p, at)
 }
 
-// small reports whether what the program is linked with can be read at once.
-func (p *program) small() bool {
-	for _, s := range p.Sections {
-		switch s.Type {
-		case elf.SHT_DYNSYM, elf.SHT_SYMTAB, elf.SHT_STRTAB, elf.SHT_DYNAMIC, elf.SHT_GNU_VERSYM, elf.SHT_GNU_VERNEED, elf.SHT_GNU_VERDEF:
-			linked := s.Type != elf.SHT_SYMTAB && s.Flags&elf.SHF_ALLOC != 0
-			if linked && s.Size > mostRead {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// symbols is the names by which a program and its libraries know each other.
-type symbols struct{ imports, exports []string }
-
-// symbols returns the names of the functions that it imports and exports. A static
-// program has none, and that is an error.
-func (p *program) symbols() (s symbols, err error) {
-	if !p.small() {
-		return s, errTooMuch
-	}
-	all, err := p.DynamicSymbols()
-	for _, symbol := range all {
-		switch {
-		case symbol.Section == elf.SHN_UNDEF && elf.ST_BIND(symbol.Info) != elf.STB_LOCAL:
-			s.imports = append(s.imports, symbol.Name)
-		case symbol.Section != elf.SHN_UNDEF:
-			s.exports = append(s.exports, symbol.Name)
-		}
-	}
-	return s, err
-}
-
 // find returns which of the texts a section contains, none if it cannot be read.
 func (p *program) find(section string, texts []string) (found []string) {
 	s := p.Section(section)
