@@ -142,7 +142,7 @@ func (x *candidate) inits() int {
 // capability of theirs would be everybody's.
 func (x *candidate) ownFile() bool {
 	path := x.start.Program.Last().Path
-	return path != "" && !scenario.ExecutesOthers(path)
+	return path != "" && !x.start.Program.RunsCode && !scenario.ExecutesOthers(path)
 }
 
 // failsFor reports whether a bind fails for the cause.

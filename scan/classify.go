@@ -174,7 +174,7 @@ func ClassifyProgram(file *held.File) (Finding, error) {
 // ClassifyStart looks for what an image's program has lost, and for programs before
 // it that lose it. ok is false where there is nothing to say.
 func ClassifyStart(s *scenario.Start) (f Finding, ok bool) {
-	if len(s.Program.Chain) == 0 || s.Settings.UID == 0 {
+	if len(s.Program.Chain) == 0 || s.Settings.UID == 0 || s.Program.Last().Path == "" { // which is not known
 		return Finding{}, false
 	}
 	last := s.Program.Last()

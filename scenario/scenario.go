@@ -263,6 +263,9 @@ type Program struct {
 	Chain []Step
 	// Awareness says whether the last program raises what it is permitted.
 	Awareness Awareness
+	// RunsCode says that the last program is an interpreter: whoever may start it chooses
+	// what it does with its capabilities.
+	RunsCode bool
 }
 
 // Step is one execve(2).

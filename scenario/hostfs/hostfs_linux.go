@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/capwise/capwise/aware"
 	"github.com/capwise/capwise/internal/execfile"
 	"github.com/capwise/capwise/internal/plainfile"
 	"github.com/capwise/capwise/scenario"
@@ -71,6 +72,24 @@ func (f Files) Stat(name string) (scenario.FileInfo, error) {
 	bits := scenario.FileOf(info.Mode(), owner.Uid, owner.Gid, nil)
 	file.SetUID, file.SetGID, file.UID, file.GID = bits.SetUID, bits.SetGID, bits.UID, bits.GID
 	return scenario.FileInfo{Path: inside, Mode: info.Mode(), File: file}, nil
+}
+
+// Program says whether a program raises its capabilities, from its file and the
+// libraries that it is linked with. A file that the caller may not read is unknown.
+func (f Files) Program(name string) (aware.Result, error) {
+	_, outside, err := f.real(name)
+	if err != nil {
+		return aware.Result{}, err
+	}
+	file, err := plainfile.Open(outside)
+	if errors.Is(err, fs.ErrPermission) {
+		return aware.Result{Answer: aware.Unknown, Evidence: "its file cannot be read"}, nil
+	}
+	if err != nil {
+		return aware.Result{}, err
+	}
+	defer func() { _ = file.Close() }() // opened for reading
+	return aware.DetectIn(outside, file)
 }
 
 // Head implements [scenario.Files].

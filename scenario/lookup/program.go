@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"strings"
 
+	"github.com/capwise/capwise/aware"
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/scenario"
@@ -63,8 +64,12 @@ func (r *resolver) choose(routes []route) {
 	}
 	cases[0].Set(s)
 	if len(cases) == 1 {
-		if s.Refused == nil && !r.known && r.given.FileCaps == nil {
+		switch {
+		case s.Refused != nil || r.given.FileCaps != nil:
+		case !r.known:
 			r.unsureOfFile()
+		default:
+			r.unsureOfRaising()
 		}
 		return
 	}
@@ -143,11 +148,61 @@ func (r *resolver) last(s *scenario.Start) {
 	case r.given.Awareness != "":
 		p.Awareness = r.given.Awareness
 	case p.Awareness != "":
-	case last.File.Caps.Permitted.Has(capset.NetBindService) && !last.File.Caps.Effective:
-		p.Awareness = scenario.Aware
+	case r.given.FileCaps != nil && permittedOnly(last.File.Caps):
+		p.Awareness = scenario.Aware // or the reader would not have said so
 	default:
-		p.Awareness = scenario.Dumb
+		result := r.about(last.Path)
+		p.RunsCode = result.RunsCode
+		if p.Awareness = scenario.Dumb; result.Answer == aware.Aware || result.Answer == aware.Unknown && permittedOnly(last.File.Caps) {
+			p.Awareness = scenario.Aware
+		}
 	}
+}
+
+// permittedOnly reports whether a file carries the capability without the effective bit.
+func permittedOnly(c filecap.Caps) bool {
+	return c.Permitted.Has(capset.NetBindService) && !c.Effective
+}
+
+// programs is a file system that knows whether a program raises its capabilities.
+type programs interface {
+	Program(path string) (aware.Result, error)
+}
+
+// about is what is known of a program from its file.
+func (r *resolver) about(path string) aware.Result {
+	files, ok := r.files.(programs)
+	if !ok || path == "" {
+		return aware.Result{Answer: aware.Unknown, Evidence: "its file was not looked into"}
+	}
+	result, err := files.Program(path)
+	if err != nil {
+		return aware.Result{Answer: aware.Unknown, Evidence: err.Error()}
+	}
+	return result
+}
+
+// unsureOfRaising is for a program with a capability that is permitted only, whose file
+// does not tell whether it raises it.
+func (r *resolver) unsureOfRaising() {
+	p := &r.start.Program
+	if r.given.Awareness != "" || len(p.Chain) == 0 || !permittedOnly(p.Last().File.Caps) {
+		return
+	}
+	result := r.about(p.Last().Path)
+	if result.Answer != aware.Unknown {
+		return
+	}
+	is := func(a scenario.Awareness) func(*scenario.Start) {
+		return func(s *scenario.Start) { s.Program.Awareness = a }
+	}
+	r.start.Unsure(scenario.Unknown{
+		Fact: scenario.FactRaises, What: "whether " + p.Last().Path + " raises its capability", Settle: "--program",
+		Cases: []scenario.Case{
+			{If: p.Last().Path + " raises its capability", Set: is(scenario.Aware)},
+			{If: "it does not (" + result.Evidence + ")", Set: is(scenario.Dumb)},
+		},
+	})
 }
 
 // route is a way from what the runtime executes to the program that listens.

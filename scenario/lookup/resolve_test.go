@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/capwise/capwise/aware"
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/law"
@@ -238,6 +239,44 @@ func TestNotKnown(t *testing.T) {
 		}
 		if got := strings.TrimSpace(strings.Join(words, " ")); got != strings.TrimSpace(want) {
 			t.Errorf("%s: got %s, want %s", name, got, want)
+		}
+	}
+}
+
+// looked is files whose programs were looked into.
+type looked struct {
+	files
+	result aware.Result
+	err    error
+}
+
+func (l looked) Program(string) (aware.Result, error) { return l.result, l.err }
+
+// TestRaises holds that a capability which is permitted only is no sign that the program
+// raises it: what its file says counts, and what nobody knows is said to be unknown.
+func TestRaises(t *testing.T) {
+	for name, tc := range map[string]struct {
+		program string
+		result  aware.Result
+		err     error
+		given   lookup.Given
+		want    scenario.Awareness
+		unsure  bool
+	}{
+		"aware":              {"caddy", aware.Result{Answer: aware.Aware}, nil, lookup.Given{}, scenario.Aware, false},
+		"dumb":               {"caddy", aware.Result{Answer: aware.Dumb}, nil, lookup.Given{}, scenario.Dumb, false},
+		"unknown":            {"caddy", aware.Result{Answer: aware.Unknown}, nil, lookup.Given{}, scenario.Aware, true},
+		"not read":           {"caddy", aware.Result{}, fs.ErrPermission, lookup.Given{}, scenario.Aware, true},
+		"unknown, said":      {"caddy", aware.Result{Answer: aware.Unknown}, nil, lookup.Given{Awareness: scenario.Dumb}, scenario.Dumb, false},
+		"aware, effective":   {"/coredns", aware.Result{Answer: aware.Aware}, nil, lookup.Given{}, scenario.Aware, false},
+		"unknown, effective": {"/coredns", aware.Result{Answer: aware.Unknown}, nil, lookup.Given{}, scenario.Dumb, false},
+		"aware, none":        {"sh", aware.Result{Answer: aware.Aware}, nil, lookup.Given{}, scenario.Aware, false},
+	} {
+		s := scenario.Start{Request: scenario.Request{Args: []string{tc.program}}}
+		lookup.Resolve(&s, looked{image, tc.result, tc.err}, scenario.ImageConfig{}, tc.given)
+		unsure := len(s.Unknowns) == 1 && s.Unknowns[0].Fact == scenario.FactRaises
+		if s.Program.Awareness != tc.want || unsure != tc.unsure {
+			t.Errorf("%s: got %s, unknown %t, want %s, %t", name, s.Program.Awareness, unsure, tc.want, tc.unsure)
 		}
 	}
 }
