@@ -297,11 +297,7 @@ func (x *candidate) changeSettings(c Change, s *scenario.Start) {
 			refused.Apply(s)
 		}
 	case PublishElsewhere:
-		for i := range s.Published {
-			if l := &s.Published[i]; l.Port > 0 && l.Port < set.HostPortStart {
-				l.Address, l.Port = highAddress(l.Address, l.Port, set.HostPortStart)
-			}
-		}
+		publishElsewhere(s)
 	case OwnNetwork:
 		set.Network = scenario.NetworkPrivate
 		if x.refusedFor(scenario.CauseSysctlHostNetwork) { // which then may be set
@@ -323,6 +319,16 @@ func (x *candidate) changeSettings(c Change, s *scenario.Start) {
 		set.UID, set.Somebody = 0, false
 		if s.Request.NonRoot && s.Refused == nil {
 			s.Refused = &scenario.Refusal{Cause: scenario.CauseRunAsNonRoot, Reason: "runAsNonRoot is set, and runAsUser is 0"}
+		}
+	}
+}
+
+// publishElsewhere publishes high ports of the host in the place of low ones.
+func publishElsewhere(s *scenario.Start) {
+	start := s.Settings.HostPortStart
+	for i := range s.Published {
+		if l := &s.Published[i]; l.Port > 0 && l.Port < start {
+			l.Address, l.Port = highAddress(l.Address, l.Port, start)
 		}
 	}
 }

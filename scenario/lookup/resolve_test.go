@@ -91,6 +91,8 @@ func TestChain(t *testing.T) {
 		"dumb-init --rewrite 15:3 caddy":     "/usr/bin/dumb-init /usr/bin/caddy",
 		"dumb-init -- /entry gosu web caddy": "/usr/bin/dumb-init /bin/sh /usr/sbin/gosu 33:/usr/bin/caddy",
 		"env A=B caddy":                      "/usr/bin/env /usr/bin/caddy",
+		"env - A=B caddy":                    "/usr/bin/env /usr/bin/caddy",
+		"env -i -u X -S caddy|run":           "/usr/bin/env /usr/bin/caddy",
 		"busybox sh -c exec|caddy":           "/bin/busybox /usr/bin/caddy",
 		"sh -c caddy|run":                    "/bin/sh /usr/bin/caddy",
 		"sh -c caddy|&&|true":                "/bin/sh unknown",

@@ -66,7 +66,7 @@ func env(_ *walk, args []string) ([]string, *scenario.Switch, bool) {
 
 // envCommand is what env executes.
 func envCommand(args []string) []string {
-	for len(args) > 0 && len(args[0]) > 1 && args[0][0] == '-' {
+	for len(args) > 0 && strings.HasPrefix(args[0], "-") { // a lone one is -i
 		option := args[0]
 		args = args[1:]
 		split, long := strings.CutPrefix(option, "--split-string=")

@@ -113,19 +113,8 @@ func (c *config) settings(s *scenario.Start) error {
 			}
 		}
 	}
-	for name, value := range c.Linux.Sysctl {
-		name = strings.ReplaceAll(name, "/", ".")
-		if strings.HasPrefix(name, "net.") {
-			s.Request.NetSysctl = name
-		}
-		if name != "net.ipv4.ip_unprivileged_port_start" {
-			continue
-		}
-		n, err := strconv.ParseUint(value, 10, 31)
-		if err != nil {
-			return fmt.Errorf("linux.sysctl: %s: %q is no port number", name, value)
-		}
-		set.PortStart, set.SetsPortStart = int(n), true
+	if err := c.sysctls(s); err != nil {
+		return err
 	}
 	for what, is := range map[string]bool{"seccomp filter": c.Linux.Seccomp != nil, "AppArmor profile": p.AppArmor != "", "SELinux label": p.SELinux != ""} {
 		if is {
@@ -169,4 +158,23 @@ func (p *process) sets() (cred.Sets, error) {
 	sets.Ambient &= sets.Permitted & sets.Inheritable
 	sets.Effective &= sets.Permitted
 	return sets, nil
+}
+
+// sysctls is linux.sysctl.
+func (c *config) sysctls(s *scenario.Start) error {
+	for name, value := range c.Linux.Sysctl {
+		name = strings.ReplaceAll(name, "/", ".")
+		if strings.HasPrefix(name, "net.") {
+			s.Request.NetSysctl = name
+		}
+		if name != "net.ipv4.ip_unprivileged_port_start" {
+			continue
+		}
+		n, err := strconv.ParseUint(value, 10, 31)
+		if err != nil {
+			return fmt.Errorf("linux.sysctl: %s: %q is no port number", name, value)
+		}
+		s.Settings.PortStart, s.Settings.SetsPortStart = int(n), true
+	}
+	return nil
 }

@@ -59,7 +59,7 @@ func TestUnits(t *testing.T) {
 			v.ask(t, said)
 		}
 		agree[said.outcome]++
-		if v.did != said.outcome && !(said.hidden && v.did == "status 226") { // it fails at the mounts already
+		if v.did != said.outcome && (!said.hidden || v.did != "status 226") { // it fails at the mounts already
 			t.Errorf("predicted %q, systemd: %q\n%s\n%s\nnotes: %s", said.outcome, v.did, v.text, v.evidence, said.notes)
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -106,15 +107,9 @@ func (c *inspected) arguments() []string {
 	if h.Init != nil && *h.Init {
 		args = append(args, "--init")
 	}
-	for port, bindings := range h.PortBindings {
-		for _, b := range bindings {
-			add("publish", strings.TrimPrefix(b.HostPort+":"+port, ":"))
-		}
-	}
+	add("publish", c.published()...)
 	if len(h.PortBindings) == 0 {
-		for port := range c.Config.ExposedPorts {
-			add("expose", port)
-		}
+		add("expose", slices.Collect(maps.Keys(c.Config.ExposedPorts))...)
 	}
 	for _, env := range c.Config.Env {
 		if strings.HasPrefix(env, "PATH=") {
@@ -127,6 +122,17 @@ func (c *inspected) arguments() []string {
 		image = c.ImageName
 	}
 	return append(append(args, "--", image), c.Config.Cmd...)
+}
+
+// published are the values of -p.
+func (c *inspected) published() []string {
+	var out []string
+	for port, bindings := range c.HostConfig.PortBindings {
+		for _, b := range bindings {
+			out = append(out, strings.TrimPrefix(b.HostPort+":"+port, ":"))
+		}
+	}
+	return out
 }
 
 // devcontainer is what matters of a devcontainer.json.
@@ -287,44 +293,31 @@ func (o Options) quadlet(data []byte, name string) ([]Found, error) {
 	return o.resolveAll([]Found{{Start: &s}})
 }
 
+// quadletLists is the keys of which one line has several words.
+var quadletLists = map[string]bool{"AddCapability": true, "DropCapability": true, "Sysctl": true, "Environment": true}
+
 // quadletArguments are those of podman run.
 func quadletArguments(c map[string][]string) ([]string, error) {
-	args := []string{"podman", "run"}
+	options, err := quadletOptions(c)
+	if err != nil {
+		return nil, err
+	}
 	last := func(key string) string {
 		if v := c[key]; len(v) > 0 {
 			return v[len(v)-1]
 		}
 		return ""
 	}
-	for key, flag := range quadletFlags {
-		for _, value := range c[key] {
-			list := []string{value}
-			if key == "AddCapability" || key == "DropCapability" || key == "Sysctl" || key == "Environment" {
-				var err error
-				if list, err = unit.Words(value); err != nil {
-					return nil, fmt.Errorf("%s=%s: %w", key, value, err)
-				}
-			}
-			for _, v := range list {
-				args = append(args, "--"+flag+"="+v)
-			}
-		}
-	}
 	if group := last("Group"); group != "" && last("User") != "" {
-		args = append(args, "--user="+last("User")+":"+group)
+		options = append(options, "--user="+last("User")+":"+group)
 	}
-	for key, flag := range map[string]string{"NoNewPrivileges": "--security-opt=no-new-privileges", "RunInit": "--init"} {
-		if on, err := strconv.ParseBool(strings.NewReplacer("yes", "true", "on", "true", "no", "false", "off", "false").Replace(last(key))); err == nil && on {
-			args = append(args, flag)
-		}
-	}
-	slices.Sort(args[2:])
+	slices.Sort(options)
 	for _, more := range c["PodmanArgs"] {
 		list, err := unit.Words(more)
 		if err != nil {
-			return nil, fmt.Errorf("PodmanArgs=%s: %w", more, err)
+			return nil, fmt.Errorf("key PodmanArgs=%s: %w", more, err)
 		}
-		args = append(args, list...)
+		options = append(options, list...)
 	}
 	image := last("Image")
 	if image == "" {
@@ -332,7 +325,32 @@ func quadletArguments(c map[string][]string) ([]string, error) {
 	}
 	command, err := unit.Words(last("Exec"))
 	if err != nil {
-		return nil, fmt.Errorf("Exec=%s: %w", last("Exec"), err)
+		return nil, fmt.Errorf("key Exec=%s: %w", last("Exec"), err)
 	}
-	return append(append(args, "--", image), command...), nil
+	return slices.Concat([]string{"podman", "run"}, options, []string{"--", image}, command), nil
+}
+
+// quadletOptions are the options of podman run that single keys stand for.
+func quadletOptions(c map[string][]string) ([]string, error) {
+	var options []string
+	for key, flag := range quadletFlags {
+		for _, value := range c[key] {
+			list := []string{value}
+			if quadletLists[key] {
+				var err error
+				if list, err = unit.Words(value); err != nil {
+					return nil, fmt.Errorf("key %s=%s: %w", key, value, err)
+				}
+			}
+			for _, v := range list {
+				options = append(options, "--"+flag+"="+v)
+			}
+		}
+	}
+	for key, option := range map[string]string{"NoNewPrivileges": "--security-opt=no-new-privileges", "RunInit": "--init"} {
+		if v := c[key]; len(v) > 0 && slices.Contains([]string{"1", "yes", "y", "true", "t", "on"}, strings.ToLower(v[len(v)-1])) {
+			options = append(options, option)
+		}
+	}
+	return options, nil
 }

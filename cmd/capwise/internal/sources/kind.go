@@ -50,10 +50,10 @@ func decoded(data []byte) []byte {
 // kindOf tells the kinds apart: by the name of the file where that is fixed, by the keys
 // of what is written on one line, and else by a line that each kind must have.
 func kindOf(name string, data []byte) kind {
-	switch base := filepath.Base(name); {
-	case base == "devcontainer.json" || base == ".devcontainer.json":
+	switch filepath.Base(name) {
+	case "devcontainer.json", ".devcontainer.json":
 		return kindDevcontainer
-	case base == "kustomization.yaml" || base == "kustomization.yml" || base == "Kustomization":
+	case "kustomization.yaml", "kustomization.yml", "Kustomization":
 		return kindKustomize
 	}
 	if text := bytes.TrimSpace(data); len(text) > 0 && (text[0] == '{' || text[0] == '[') && !bytes.HasPrefix(text, []byte("[Unit]")) {
