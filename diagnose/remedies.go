@@ -158,7 +158,7 @@ func (r *Remedy) greatest() Change {
 	return slices.Max(r.Changes)
 }
 
-func containsAll(all, some []Change) bool {
+func containsAll[T comparable](all, some []T) bool {
 	for _, c := range some {
 		if !slices.Contains(all, c) {
 			return false

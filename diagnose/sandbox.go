@@ -78,6 +78,10 @@ func sandboxedExec(s *scenario.Start, i int) (a Answer, refused bool) {
 	return filtered(s, "execve", "the start of "+step.Path)
 }
 
+// listenCalls are the system calls by which a program comes to listen, in their order;
+// listen(2) is for TCP.
+var listenCalls = []string{"socket", "bind", "listen"}
+
 // sandboxedBind is the answer for a bind inside of the sandbox; a is what it would be
 // without.
 func (j *Judgement) sandboxedBind(s *scenario.Start, l scenario.Listen, a Answer) Answer {
@@ -85,15 +89,20 @@ func (j *Judgement) sandboxedBind(s *scenario.Start, l scenario.Listen, a Answer
 		by.Needs, by.Rules = Fail, a.Rules
 		return by
 	}
-	if by, refused := filtered(s, "socket", "a listener"); refused {
+	if by, refused := filtered(s, listenCalls[0], "a listener"); refused {
 		return refuse(by)
 	}
 	if v4, v6 := l.Families(); (!v4 || s.Settings.Sandbox.NoIPv4) && (!v6 || s.Settings.Sandbox.NoIPv6) {
 		families := strings.Join(familiesOf(l), " and ")
 		return refuse(Answer{Errno: law.EAFNOSUPPORT, Cause: FamilyRefused, Reason: fmt.Sprintf("socket(2) is refused for the address families of %s (%s)", l, families)})
 	}
-	if by, refused := filtered(s, "bind", "a listener"); refused {
-		return refuse(by)
+	for _, call := range listenCalls[1:] {
+		if call == "listen" && !strings.HasPrefix(l.Network, "tcp") {
+			continue
+		}
+		if by, refused := filtered(s, call, "a listener"); refused {
+			return refuse(by)
+		}
 	}
 	if by, refused := filtered(s, "capset", "raising "+capName(capset.NetBindService)); refused && j.raises(s, a) {
 		switch {
@@ -154,12 +163,23 @@ func (x *candidate) callsToAllow() []string {
 		needed = append(needed, changesOfIDs...)
 	}
 	if len(x.start.Listens) > 0 {
-		needed = append(needed, "socket", "bind")
+		needed = append(needed, listenCalls...)
 		if x.port != 0 && x.start.Program.Awareness == scenario.Aware {
 			needed = append(needed, "capset")
 		}
 	}
 	return slices.DeleteFunc(needed, func(call string) bool { return box.Calls[call] == "" })
+}
+
+// FilterNames writes system calls as SystemCallFilter= names them. Where a filter refuses
+// all that make a listener, it refuses what goes with them, too, such as setsockopt(2) and
+// accept4(2): they are then named by their group.
+func FilterNames(calls []string) string {
+	if !containsAll(calls, listenCalls) {
+		return strings.Join(calls, " ")
+	}
+	others := slices.DeleteFunc(slices.Clone(calls), func(call string) bool { return slices.Contains(listenCalls, call) })
+	return strings.Join(append(others, "@network-io"), " ")
 }
 
 // changeSandbox makes a change of the sandbox.
@@ -186,7 +206,7 @@ func (x *candidate) changeSandbox(c Change, s *scenario.Start) {
 func (x *candidate) sandboxDirective(c Change) string {
 	switch c {
 	case AllowCalls: // which adds to a list of what is allowed, and takes off one of what is denied
-		return "SystemCallFilter=" + strings.Join(x.callsToAllow(), " ")
+		return "SystemCallFilter=" + FilterNames(x.callsToAllow())
 	case AllowFamilies:
 		return "RestrictAddressFamilies=AF_INET AF_INET6"
 	default: // AllowExec

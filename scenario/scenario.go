@@ -158,6 +158,16 @@ type Refusal struct {
 	// that of a start; "" and nil where there is nothing that would do.
 	Remedy string
 	Apply  func(*Start)
+	// Fields is what Remedy says, for a machine.
+	Fields []Field
+}
+
+// Field is a field of a source in a structured notation, with what it has to be.
+type Field struct {
+	// Path leads to it from the pod's specification: "containers[0].securityContext".
+	Path string
+	// Value is as YAML has it; "" for a field that has to be left out.
+	Value string
 }
 
 // Syntax is the notation that the start was written in, and in which changes

@@ -142,11 +142,20 @@ func patches(o sources.Options, k law.Kernel, f sources.Found, outlook *diagnose
 		if r.Withheld != "" {
 			continue
 		}
-		text, err := o.Patch(k, f, r)
-		if err != nil && !errors.Is(err, patch.ErrByHand) {
-			answer.Notes = append(answer.Notes, fmt.Sprintf("remedy %d is not written out: %v", n+1, err))
+		made := &answer.Remedies[n]
+		p, err := o.Patch(k, f, r)
+		hand, isHand := errors.AsType[patch.ByHand](err)
+		switch {
+		case isHand:
+			made.ByHand = hand.Error()
+		case err != nil:
+			made.ByHand = "made by hand: " + err.Error()
+		default:
+			made.Patch, made.FilePatch = p.Text, p.File
+			if p.ByHand != "" {
+				made.ByHand = p.ByHand.Error()
+			}
 		}
-		answer.Remedies[n].Patch = text
 		n++
 	}
 }

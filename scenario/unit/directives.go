@@ -54,7 +54,7 @@ var judged = []Directive{
 	{"AmbientCapabilities", Judged, "the ambient set"},
 	{"SecureBits", Judged, "the secure bits; of several lines the last"},
 	{"NoNewPrivileges", Judged, "no_new_privs"},
-	{"SystemCallFilter", Judged, "`execve`, `socket`, `bind`, `capset` and changes of user; no_new_privs below 255"},
+	{"SystemCallFilter", Judged, "`execve`, `socket`, `bind`, `listen`, `capset` and changes of user; no_new_privs below 255"},
 	{"SystemCallErrorNumber", Judged, "what a filtered call comes to"},
 	{"RestrictAddressFamilies", Judged, "AF_INET and AF_INET6; no_new_privs below 255"},
 	{"SystemCallArchitectures", Judged, "no_new_privs below 255"},

@@ -168,11 +168,11 @@ func (u *reader) missing() string {
 // systemd. A test compares it with systemd-analyze syscall-filter.
 var callGroups = map[string][]string{
 	"@default":        {"execve"},
-	"@network-io":     {"bind", "socket"},
+	"@network-io":     {"bind", "listen", "socket"},
 	"@privileged":     {"capset", "setgroups", "setuid"},
 	"@setuid":         {"setgid", "setgroups", "setuid"},
-	"@system-service": {"bind", "capset", "execve", "setgid", "setgroups", "setuid", "socket"},
-	"@known":          {"bind", "capset", "execve", "setgid", "setgroups", "setuid", "socket"},
+	"@system-service": {"bind", "capset", "execve", "listen", "setgid", "setgroups", "setuid", "socket"},
+	"@known":          {"bind", "capset", "execve", "listen", "setgid", "setgroups", "setuid", "socket"},
 }
 
 // judgedCalls is the system calls that are judged.

@@ -180,7 +180,12 @@ type answer struct {
 	text     string
 }
 
-type remedyFound struct{ Change, How string }
+type remedyFound struct {
+	Change, How string
+	Patch       string
+	FilePatch   string `json:"file_patch"`
+	ByHand      string `json:"by_hand"`
+}
 
 // outcome is the answer in the words of start.make.
 func (a answer) outcome() string {

@@ -19,7 +19,7 @@ func command(args []string, s *scenario.Start, changes []change) (Patch, error) 
 	}
 	n, ok := engine.ImageAt(args)
 	if !ok {
-		return Patch{}, ErrByHand
+		return Patch{}, inSource
 	}
 	c := options{before: slices.Clone(args[:n]), behind: slices.Clone(args[n:])}
 	for i := range changes {
@@ -77,6 +77,8 @@ func (o *options) change(c *change) error {
 		o.remove([]string{"--network", "--net"}, func(v string) bool { return v == "host" })
 	case diagnose.HostUsers:
 		o.add("--userns=host")
+	case diagnose.PublishElsewhere:
+		return o.publish(c)
 	case diagnose.RunAsUser, diagnose.RunAsRoot:
 		o.add("--user=" + c.user())
 	case diagnose.NoInit:
@@ -84,12 +86,12 @@ func (o *options) change(c *change) error {
 	case diagnose.Direct:
 		last := c.before.Program.Last()
 		if len(last.Args) == 0 {
-			return ErrByHand
+			return inSource
 		}
 		o.add("--entrypoint=" + last.Path)
 		o.behind = append(o.behind[:1:1], last.Args[1:]...)
 	default:
-		return ErrByHand
+		return inSource
 	}
 	return nil
 }
@@ -99,7 +101,7 @@ func systemdRun(args []string, changes []change) (Patch, error) {
 	n, ok := unit.ProgramAt(args)
 	lines, err := directives(changes)
 	if !ok || err != nil {
-		return Patch{}, ErrByHand
+		return Patch{}, inSource
 	}
 	whole := slices.Clone(args[:n])
 	if whole[n-1] == "--" {
@@ -110,4 +112,40 @@ func systemdRun(args []string, changes []change) (Patch, error) {
 	}
 	whole = append(whole, args[n:]...)
 	return Patch{Text: line(whole) + "\n", New: Source{Command: whole}}, nil
+}
+
+// publish publishes other ports of the host.
+func (o *options) publish(c *change) error {
+	for i, was := range c.before.Published {
+		now := c.after.Published[i]
+		if now.Port == was.Port {
+			continue
+		}
+		value := strings.TrimPrefix(was.From, "-p ")
+		at := strings.LastIndex(value, ":"+strconv.Itoa(was.Port)+":") + 1
+		if at == 0 && !strings.HasPrefix(value, strconv.Itoa(was.Port)+":") { // a range
+			return inSource
+		}
+		if !o.replace(value, value[:at]+strconv.Itoa(now.Port)+value[at+len(strconv.Itoa(was.Port)):]) {
+			return inSource
+		}
+	}
+	return nil
+}
+
+// replace puts a value of -p in the place of another.
+func (o *options) replace(old, value string) bool {
+	for i, arg := range o.before {
+		for _, form := range []string{"--publish=", "-p=", "-p"} {
+			if arg == form+old {
+				o.before[i] = form + value
+				return true
+			}
+		}
+		if arg == old && i > 0 && (o.before[i-1] == "-p" || o.before[i-1] == "--publish") {
+			o.before[i] = value
+			return true
+		}
+	}
+	return false
 }

@@ -5,9 +5,10 @@
 package patch
 
 import (
-	"errors"
 	"fmt"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,9 +20,23 @@ import (
 	"github.com/capwise/capwise/scenario"
 )
 
-// ErrByHand is what an error wraps where a remedy cannot be written into the source: it
-// changes the program, its file or the host.
-var ErrByHand = errors.New("to be made by hand")
+// ByHand is the error of a remedy that is not written into the source: it says where it
+// is made, as in "made on the host".
+type ByHand string
+
+// Error implements error.
+func (b ByHand) Error() string { return "made " + string(b) }
+
+// inSource is for a change that no notation of the source is known for.
+const inSource ByHand = "in the source, by hand"
+
+// byHand is the changes that no source has a place for.
+var byHand = map[diagnose.Change]ByHand{
+	diagnose.ChangePort: "in the program's own configuration",
+	diagnose.MoveFile:   "where the program's file is put",
+	diagnose.HostSysctl: "on the host, by the command that it names",
+	diagnose.Restart:    "by starting the program again",
+}
 
 // Source is what a start was read from.
 type Source struct {
@@ -29,14 +44,30 @@ type Source struct {
 	Command []string
 	// Text is the content of the file.
 	Text string
+	// Image is what is known about the image; nil for nothing.
+	Image *Image
+}
+
+// Image is what an image says, and has.
+type Image struct {
+	// User is its USER.
+	User string
+	// Setcap says that it has the program setcap.
+	Setcap bool
 }
 
 // Patch is a remedy, written into the source.
 type Patch struct {
-	// Text is what the user gets: a diff, or a command line.
+	// Text is the change of the source: a diff, or a command line; "" for none.
 	Text string
+	// File is the change of the program's file: a diff that makes a Containerfile, or a
+	// command; "" for none.
+	File string
 	// New is the source with the remedy.
 	New Source
+	// ByHand says where the part of the remedy is made that is not written here; "" if all
+	// of it is.
+	ByHand ByHand
 	// DropIn is the path of a drop-in of a unit, whose text New.Text then is.
 	DropIn string
 }
@@ -47,42 +78,74 @@ type change struct {
 	before, after *scenario.Start
 }
 
-// Of writes a remedy for a start.
-func Of(src Source, s *scenario.Start, r *diagnose.Remedy) (Patch, error) {
+// Of writes a remedy for a start. An error says why it cannot, [ByHand] where it is to be
+// made instead.
+func Of(src Source, s *scenario.Start, r *diagnose.Remedy) (p Patch, err error) {
+	p.New = src
 	var changes []change
 	for _, c := range r.Changes {
-		switch c {
-		case diagnose.ChangePort, diagnose.FilePermitted, diagnose.FileStrip, diagnose.FileGrant, diagnose.FileGrantEffective,
-			diagnose.MoveFile, diagnose.HostSysctl, diagnose.Restart, diagnose.MeetPolicy, diagnose.PublishElsewhere:
-			return Patch{}, fmt.Errorf("%s: %w", c, ErrByHand)
+		switch where, is := byHand[c]; {
+		case is:
+			p.ByHand = where
+		case ofFile(c):
+			if p.File, err = fileChange(src.Image, s, r.Start); err != nil {
+				return Patch{}, err
+			}
+		default:
+			changes = append(changes, change{c, s, r.Start})
 		}
-		changes = append(changes, change{c, s, r.Start})
 	}
+	switch {
+	case len(changes) > 0:
+		written, err := ofSource(src, s, changes)
+		if err != nil {
+			return Patch{}, err
+		}
+		written.File, written.ByHand = p.File, p.ByHand
+		return written, nil
+	case p.File == "" && p.ByHand != "":
+		return Patch{}, p.ByHand
+	default:
+		return p, nil
+	}
+}
+
+// ofSource changes the source.
+func ofSource(src Source, s *scenario.Start, changes []change) (Patch, error) {
 	switch s.Syntax {
 	case scenario.DockerRun, scenario.PodmanRun, scenario.SystemdRun:
 		if src.Command == nil {
-			return Patch{}, ErrByHand
+			return Patch{}, inSource
 		}
 		return command(src.Command, s, changes)
-	case scenario.Compose, scenario.Kubernetes:
+	case scenario.Compose, scenario.Kubernetes, scenario.OCI:
+		if src.Text == "" {
+			return Patch{}, inSource
+		}
 		return file(src.Text, s, changes)
 	case scenario.Unit:
 		return dropIn(s, changes)
 	default:
-		return Patch{}, ErrByHand
+		return Patch{}, inSource
 	}
 }
 
 // file changes a YAML file.
 func file(text string, s *scenario.Start, changes []change) (Patch, error) {
 	path := steps(s.Where.Path)
-	d := &document{text, onLine(path, s.Where.Line)}
+	if service, is := strings.CutPrefix(s.Where.Path, "services."); is && s.Syntax == scenario.Compose {
+		path = at(nil, "services", service) // whose name may have dots
+	}
+	d := &document{text: text, holds: onLine(path, s.Where.Line)}
 	for _, c := range changes {
 		var err error
-		if s.Syntax == scenario.Compose {
+		switch s.Syntax {
+		case scenario.Compose:
 			err = c.service(d, path)
-		} else {
+		case scenario.Kubernetes:
 			err = c.container(d, path)
+		default:
+			err = c.bundle(d)
 		}
 		if err != nil {
 			return Patch{}, fmt.Errorf("%s: %w", c.Change, err)
@@ -122,8 +185,14 @@ func directives(changes []change) ([]string, error) {
 			lines = append(lines, "PrivateUsers=no")
 		case diagnose.RunAsRoot:
 			lines = append(lines, "User=root")
+		case diagnose.AllowCalls:
+			lines = append(lines, "SystemCallFilter="+diagnose.FilterNames(c.allowed()))
+		case diagnose.AllowFamilies:
+			lines = append(lines, "RestrictAddressFamilies=AF_INET AF_INET6")
+		case diagnose.AllowExec:
+			lines = append(lines, "NoExecPaths=")
 		default:
-			return nil, fmt.Errorf("%s: %w", c.Change, ErrByHand)
+			return nil, inSource
 		}
 	}
 	return lines, nil
@@ -136,6 +205,18 @@ func (c *change) added(prefix string) []string {
 	for each := range missing.Caps() {
 		out = append(out, prefix+strings.ToUpper(strings.TrimPrefix(each.String(), "cap_")))
 	}
+	return out
+}
+
+// allowed is the system calls that a filter refused.
+func (c *change) allowed() []string {
+	var out []string
+	for call := range c.before.Settings.Sandbox.Calls {
+		if c.after.Settings.Sandbox.Calls[call] == "" {
+			out = append(out, call)
+		}
+	}
+	slices.Sort(out)
 	return out
 }
 
@@ -175,7 +256,7 @@ func (c *change) service(d *document, path []step) error {
 	case diagnose.Direct:
 		return c.direct(d, at(path, "entrypoint"), at(path, "command"))
 	default:
-		return ErrByHand
+		return inSource
 	}
 }
 
@@ -206,7 +287,7 @@ func isNet(sysctl string) bool {
 func (c *change) direct(d *document, entrypoint, args []step) error {
 	last := c.before.Program.Last()
 	if len(last.Args) == 0 {
-		return ErrByHand
+		return inSource
 	}
 	if err := d.set(entrypoint, list([]string{last.Path})); err != nil {
 		return err
@@ -239,10 +320,12 @@ func (c *change) container(d *document, path []step) error {
 	case diagnose.RunAsUser, diagnose.RunAsRoot:
 		uid, _, _ := strings.Cut(c.user(), ":")
 		return d.set(at(context, "runAsUser"), uid)
+	case diagnose.MeetPolicy:
+		return c.meetPolicy(d, pod)
 	case diagnose.Direct:
 		return c.direct(d, at(path, "command"), at(path, "args"))
 	default:
-		return ErrByHand
+		return inSource
 	}
 }
 
@@ -255,11 +338,45 @@ func line(args []string) string {
 	return strings.Join(words, " ")
 }
 
-// Word is an argument as a shell reads it.
+var (
+	// plain is a word that every shell reads as it stands, wherever it is.
+	plain = regexp.MustCompile(`^[A-Za-z0-9_./:,@%+-][A-Za-z0-9_./:,@%+=-]*$`)
+	// isName is the name of a variable.
+	isName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+// Word is an argument as a shell reads it. What assigns a variable still does.
 func Word(arg string) string {
+	name, value, assigns := strings.Cut(arg, "=")
+	if assigns && plain.MatchString(name) {
+		if value == "" || plain.MatchString(value) {
+			return arg
+		}
+		if isName.MatchString(name) {
+			return name + "=" + Word(value)
+		}
+	}
+	if plain.MatchString(arg) {
+		return arg
+	}
 	quoted, err := syntax.Quote(arg, syntax.LangPOSIX)
 	if err != nil { // a zero byte, which no argument holds
 		return strconv.Quote(arg)
 	}
 	return quoted
+}
+
+// meetPolicy makes the pod one that the policy admits.
+func (c *change) meetPolicy(d *document, pod []step) error {
+	for _, f := range c.before.Refused.Fields {
+		path := append(slices.Clone(pod), steps(f.Path)...)
+		err := d.set(path, f.Value)
+		if f.Value == "" {
+			err = d.remove(path)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

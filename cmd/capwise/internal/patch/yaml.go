@@ -2,6 +2,7 @@ package patch
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -109,6 +110,9 @@ func (d *document) set(path []step, value string) error {
 		return err
 	}
 	at, rest := find(root, path)
+	if value, err = d.written(value); err != nil {
+		return err
+	}
 	if len(rest) == 0 {
 		return d.replace(at, value)
 	}
@@ -116,12 +120,47 @@ func (d *document) set(path []step, value string) error {
 		return errNotThere
 	}
 	for i := len(rest) - 1; i > 0; i-- {
-		value = "{" + quote(rest[i].key) + ": " + value + "}"
+		value = "{" + d.key(rest[i].key) + ": " + value + "}"
 	}
 	if i := keyIn(at, rest[0].key); i >= 0 { // with nothing behind it
 		return d.fill(at.Content[i], at.Content[i+1], value)
 	}
-	return d.insert(at, quote(rest[0].key)+": "+value)
+	return d.insert(at, d.key(rest[0].key)+": "+value)
+}
+
+// before is what stands between a comma and a node like this one: the start of a line, or
+// a space.
+func (d *document) before(node *yaml.Node) string {
+	from := d.offset(node)
+	line := d.text[strings.LastIndexByte(d.text[:from], '\n')+1 : from]
+	if from > len(line) && strings.TrimSpace(line) == "" {
+		return "\n" + line
+	}
+	return " "
+}
+
+// isJSON reports whether the text is JSON, which the changed text then is, too.
+func (d *document) isJSON() bool { return json.Valid([]byte(d.text)) }
+
+// key writes a key.
+func (d *document) key(key string) string {
+	if d.isJSON() {
+		return strconv.Quote(key)
+	}
+	return quote(key)
+}
+
+// written is a value, given in flow style, as the text has it.
+func (d *document) written(value string) (string, error) {
+	if !d.isJSON() {
+		return value, nil
+	}
+	var v any
+	if err := yaml.Unmarshal([]byte(value), &v); err != nil {
+		return "", err
+	}
+	text, err := json.Marshal(v)
+	return string(text), err
 }
 
 // fill puts a value behind a key that has none.
@@ -145,10 +184,12 @@ func (d *document) insert(mapping *yaml.Node, entry string) error {
 		if from >= len(d.text) || d.text[from] != '{' {
 			return errWritten
 		}
+		from++
 		if len(mapping.Content) > 0 {
-			entry += ", "
+			entry += "," + d.before(mapping.Content[0])
+			from = d.offset(mapping.Content[0])
 		}
-		d.text = d.text[:from+1] + entry + d.text[from+1:]
+		d.text = d.text[:from] + entry + d.text[from:]
 		return nil
 	}
 	if len(mapping.Content) == 0 {

@@ -32,7 +32,7 @@ func (p *Policy) refusal(c *kubernetes.Container, reasons []string) *scenario.Re
 	if len(p.Forbids(fixed)) > 0 {
 		return r
 	}
-	r.Remedy, r.Apply = m.words(c), func(s *scenario.Start) { m.apply(s, securityContext(fixed)) }
+	r.Remedy, r.Fields, r.Apply = m.words(c), m.fields, func(s *scenario.Start) { m.apply(s, securityContext(fixed)) }
 	return r
 }
 
@@ -40,16 +40,21 @@ func (p *Policy) refusal(c *kubernetes.Container, reasons []string) *scenario.Re
 type meeting struct {
 	spec *corev1.PodSpec
 	// said is what was changed, by the place in the PodSpec.
-	said map[string][]string
+	said   map[string][]string
+	fields []scenario.Field
 }
 
-func (m *meeting) say(at, what string) { m.said[at] = append(m.said[at], what) }
+// say says that the field of a place has to have a value.
+func (m *meeting) say(at, field, value string) {
+	m.said[at] = append(m.said[at], field+": "+value)
+	m.fields = append(m.fields, scenario.Field{Path: strings.TrimPrefix(at+"."+field, "."), Value: value})
+}
 
 func (m *meeting) pod() {
 	for what, field := range map[string]*bool{"hostNetwork": &m.spec.HostNetwork, "hostPID": &m.spec.HostPID, "hostIPC": &m.spec.HostIPC} {
 		if *field {
 			*field = false
-			m.say("", what+": false")
+			m.say("", what, "false")
 		}
 	}
 }
@@ -66,29 +71,31 @@ func (m *meeting) container(at string, c *corev1.Container) {
 	at += ".securityContext"
 	if sc.Privileged != nil && *sc.Privileged {
 		sc.Privileged = nil
-		m.say(at, "privileged: false")
+		m.say(at, "privileged", "false")
 	}
 	if sc.AllowPrivilegeEscalation == nil || *sc.AllowPrivilegeEscalation {
 		sc.AllowPrivilegeEscalation = new(false)
-		m.say(at, "allowPrivilegeEscalation: false")
+		m.say(at, "allowPrivilegeEscalation", "false")
 	}
 	m.capabilities(at, sc)
 	if n := sc.RunAsNonRoot; n != nil && !*n || n == nil && (pod.RunAsNonRoot == nil || !*pod.RunAsNonRoot) {
 		sc.RunAsNonRoot = new(true)
-		m.say(at, "runAsNonRoot: true")
+		m.say(at, "runAsNonRoot", "true")
 	}
 	if user := sc.RunAsUser; user != nil && *user == 0 || user == nil && pod.RunAsUser != nil && *pod.RunAsUser == 0 {
 		sc.RunAsUser = new(int64(65532))
-		m.say(at, "runAsUser: 65532")
+		m.say(at, "runAsUser", "65532")
 	}
 	if s := sc.SeccompProfile; s != nil && s.Type == corev1.SeccompProfileTypeUnconfined || s == nil && pod.SeccompProfile == nil {
 		sc.SeccompProfile = &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}
-		m.say(at, "seccompProfile: {type: RuntimeDefault}")
+		m.say(at, "seccompProfile", "{type: RuntimeDefault}")
 	}
 	for i := range c.Ports {
 		if c.Ports[i].HostPort != 0 {
 			c.Ports[i].HostPort = 0
-			m.say(strings.TrimSuffix(at, ".securityContext"), fmt.Sprintf("ports[%d] without hostPort", i))
+			place, port := strings.TrimSuffix(at, ".securityContext"), fmt.Sprintf("ports[%d]", i)
+			m.said[place] = append(m.said[place], port+" without hostPort")
+			m.fields = append(m.fields, scenario.Field{Path: place + "." + port + ".hostPort"})
 		}
 	}
 }
@@ -100,7 +107,7 @@ func (m *meeting) capabilities(at string, sc *corev1.SecurityContext) {
 	caps := sc.Capabilities
 	if !slices.Contains(caps.Drop, "ALL") {
 		caps.Drop = []corev1.Capability{"ALL"}
-		m.say(at, "capabilities.drop: [ALL]")
+		m.say(at, "capabilities.drop", "[ALL]")
 	}
 	if other := func(c corev1.Capability) bool { return c != "NET_BIND_SERVICE" }; slices.ContainsFunc(caps.Add, other) {
 		caps.Add = slices.DeleteFunc(caps.Add, other)
@@ -108,7 +115,7 @@ func (m *meeting) capabilities(at string, sc *corev1.SecurityContext) {
 		if len(caps.Add) > 0 {
 			text = "[NET_BIND_SERVICE]"
 		}
-		m.say(at, "capabilities.add: "+text)
+		m.say(at, "capabilities.add", text)
 	}
 }
 

@@ -161,8 +161,13 @@ type Remedy struct {
 	// Withheld is why the policy forbids it.
 	Withheld string `json:"withheld,omitempty"`
 	// Patch is the remedy in the text of the source: a unified diff, or a command line;
-	// "" where it was not asked for, or has to be made by hand.
+	// "" where it was not asked for, changes the program's file alone, or is made by hand.
 	Patch string `json:"patch,omitempty"`
+	// FilePatch is what the remedy does to the program's file: a unified diff that makes a
+	// Containerfile, or a command.
+	FilePatch string `json:"file_patch,omitempty"`
+	// ByHand says where the remedy, or the part of it that is not written out, is made.
+	ByHand string `json:"by_hand,omitempty"`
 }
 
 // Rule is one rule of the kernel that applied.

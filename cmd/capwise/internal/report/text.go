@@ -144,15 +144,23 @@ func (s *Start) remedies(b *strings.Builder) {
 // applied.
 func (s *Start) patches(b *strings.Builder) {
 	for i, r := range s.Remedies {
-		if r.Patch != "" {
-			fmt.Fprintf(b, "      remedy %d, applied:\n%s", i+1, applied(r.Patch))
+		what, part := "applied", ""
+		written := r.FilePatch+r.Patch != ""
+		if written && r.ByHand != "" {
+			what, part = "the rest of it", "in part "
+		}
+		if r.ByHand != "" {
+			fmt.Fprintf(b, "      remedy %d is %s%s\n", i+1, part, printable.Line(r.ByHand))
+		}
+		if written {
+			fmt.Fprintf(b, "      remedy %d, %s:\n%s%s", i+1, what, applied(r.FilePatch), applied(r.Patch))
 		}
 	}
 }
 
 // applied is a patch for a terminal: a diff line by line, a command in one line.
 func applied(text string) string {
-	if !strings.HasPrefix(text, "--- ") {
+	if text != "" && !strings.HasPrefix(text, "--- ") {
 		return printable.Line(strings.TrimSuffix(text, "\n")) + "\n"
 	}
 	var b strings.Builder

@@ -9,6 +9,7 @@ import (
 
 	"github.com/capwise/capwise/cmd/capwise/internal/compose"
 	"github.com/capwise/capwise/cmd/capwise/internal/kubernetes"
+	"github.com/capwise/capwise/cmd/capwise/internal/patch"
 	"github.com/capwise/capwise/internal/limit"
 	"github.com/capwise/capwise/internal/plainfile"
 	"github.com/capwise/capwise/internal/scratch"
@@ -24,6 +25,7 @@ type Found struct {
 	Container *kubernetes.Container
 
 	source source
+	image  *patch.Image // nil where it could not be read
 }
 
 // stdinName is what standard input is called in answers and errors.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/capwise/capwise/cmd/capwise/internal/patch"
 	"github.com/capwise/capwise/image/locate"
 	"github.com/capwise/capwise/image/ref"
 	"github.com/capwise/capwise/image/rootfs"
@@ -116,6 +117,7 @@ func (i *images) inEach(f Found) []Found {
 	var out []Found
 	for _, img := range i.opened {
 		one := f
+		one.image = factsOf(img)
 		if len(i.opened) > 1 {
 			one.Start = f.Clone()
 			one.Name += " (" + img.Name() + ")"
@@ -124,6 +126,16 @@ func (i *images) inEach(f Found) []Found {
 		out = append(out, one)
 	}
 	return out
+}
+
+// factsOf is what a Containerfile that begins with the image has to know.
+func factsOf(img *rootfs.Image) *patch.Image {
+	facts := &patch.Image{User: img.Config.User}
+	for _, name := range []string{"/usr/sbin/setcap", "/sbin/setcap", "/usr/bin/setcap", "/bin/setcap"} {
+		_, err := img.Stat(name)
+		facts.Setcap = facts.Setcap || err == nil
+	}
+	return facts
 }
 
 // open opens an image that the user names, or looks for that of a start. If there is

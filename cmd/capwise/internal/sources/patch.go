@@ -1,6 +1,7 @@
 package sources
 
 import (
+	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"github.com/capwise/capwise/internal/limit"
 	"github.com/capwise/capwise/internal/plainfile"
 	"github.com/capwise/capwise/law"
+	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/unit"
 )
 
@@ -24,33 +26,69 @@ type source struct {
 }
 
 // Patch writes a remedy into the text of the source, and reads that again: it is returned
-// only where the start that the new text describes works in every case. An error that
-// wraps [patch.ErrByHand] says that it has to be made by hand.
-func (o Options) Patch(k law.Kernel, f Found, r *diagnose.Remedy) (string, error) {
-	src := patch.Source{Command: f.source.command, Text: f.source.text}
+// only where the start that the new text describes works in every case. An error says
+// why not; [patch.ByHand] where it is to be made instead.
+func (o Options) Patch(k law.Kernel, f Found, r *diagnose.Remedy) (patch.Patch, error) {
+	src := patch.Source{Command: f.source.command, Text: f.source.text, Image: f.image}
 	if f.source.kind == kindCompose && f.Where.File != "" {
 		text, err := plainfile.Read(f.Where.File, limit.Compose)
 		if err != nil {
-			return "", err
+			return patch.Patch{}, err
 		}
 		src.Text = string(text)
 	}
+	if f.source.kind == kindUnknown && f.source.command == nil {
+		src.Text = ""
+	}
 	p, err := patch.Of(src, f.Start, r)
 	if err != nil {
-		return "", err
+		return p, err
 	}
-	again, err := o.again(f, &p)
-	if err != nil {
-		return "", fmt.Errorf("the changed source: %w", err)
+	again := []Found{f}
+	if p.Text != "" {
+		if again, err = o.again(f, &p); err != nil {
+			return p, fmt.Errorf("the changed source: %w", err)
+		}
+		p.Text = strings.Join(f.source.line.prefixWords(), "") + p.Text
 	}
 	at := slices.IndexFunc(again, func(a Found) bool { return a.Name == f.Name })
 	if at < 0 {
-		return "", fmt.Errorf("the changed source has no %s: %w", f.Name, patch.ErrByHand)
+		return p, fmt.Errorf("the changed source has no %s", f.Name)
 	}
-	if outlook := diagnose.Weigh(k, again[at].Start, nil); !outlook.OK() {
-		return "", fmt.Errorf("the changed source, read again, does not work: %w", patch.ErrByHand)
+	s := again[at].Clone()
+	if p.File != "" {
+		withFile(s, r.Start.Program.Last())
 	}
-	return strings.Join(f.source.line.prefixWords(), "") + p.Text, nil
+	if p.ByHand != "" {
+		withHand(s, r)
+	}
+	if outlook := diagnose.Weigh(k, s, nil); !outlook.OK() {
+		return p, errors.New("the changed source, read again, does not work")
+	}
+	return p, nil
+}
+
+// withFile gives the program of a start the changed file.
+func withFile(s *scenario.Start, changed *scenario.Step) {
+	if len(s.Program.Chain) > 0 && s.Program.Last().Path == changed.Path {
+		s.Program.Last().File = changed.File
+		s.Unknowns = slices.DeleteFunc(s.Unknowns, func(u scenario.Unknown) bool { return u.Fact == scenario.FactFile })
+	}
+}
+
+// withHand makes of a start what a remedy changes outside of the source.
+func withHand(s *scenario.Start, r *diagnose.Remedy) {
+	is := &r.Start.Settings
+	for _, c := range r.Changes {
+		switch c {
+		case diagnose.ChangePort:
+			s.Listens = slices.Clone(r.Start.Listens)
+		case diagnose.HostSysctl:
+			s.Settings.PortStart, s.Settings.HostPortStart = is.PortStart, is.HostPortStart
+		case diagnose.MoveFile:
+			withFile(s, r.Start.Program.Last())
+		}
+	}
 }
 
 // prefixWords are what stands before a command, each with a space behind it.
@@ -75,10 +113,12 @@ func (o Options) again(f Found, p *patch.Patch) ([]Found, error) {
 		return o.compose(nil, src.names)
 	case src.kind == kindKubernetes:
 		return o.kubernetes([]byte(p.New.Text), f.Where.File)
+	case src.kind == kindOCI:
+		return o.bundle([]byte(p.New.Text), src.names[0], f.Where.File)
 	case src.kind == kindUnit:
 		return o.unitWith(src, unit.File{Name: p.DropIn, Text: p.New.Text})
 	default:
-		return nil, patch.ErrByHand
+		return nil, errors.New("it cannot be read again")
 	}
 }
 

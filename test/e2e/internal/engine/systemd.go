@@ -33,11 +33,14 @@ func NewSystemd(dir, cgroup string) *Systemd {
 // boot becomes systemd. Its one target wants nothing but the journal and the
 // message bus, which systemd-run --wait talks through, and without their usual
 // dependencies: the units of a whole boot (udev, sysctl, tmpfiles) would reach
-// for the machine. The journal keeps off the kernel's log and audit.
+// for the machine. What it and its units write to /run, /tmp and /etc/systemd/system
+// is gone with it, and no sysctl can be set. The journal keeps off the kernel's log and audit.
 const boot = `
 umount /sys/fs/cgroup; mount -t cgroup2 none /sys/fs/cgroup
 mount -t tmpfs tmpfs /run
 mount -t tmpfs tmpfs /tmp
+mount -t tmpfs tmpfs /etc/systemd/system
+mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys
 cd /run; mkdir -p lock systemd/system systemd/journald.conf.d; cd systemd/system
 printf '[Journal]\nStorage=volatile\nReadKMsg=no\nAudit=\n' >../journald.conf.d/alone.conf
 wanted='dbus.socket systemd-journald.socket systemd-journald.service'
