@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/internal/flags"
 	"github.com/capwise/capwise/scenario"
 )
 
@@ -104,7 +105,19 @@ func Capability(name string) (capset.Cap, error) {
 	}
 	c, err := capset.ParseCap(full)
 	if err != nil {
-		return 0, fmt.Errorf("unknown capability %q", name)
+		return 0, fmt.Errorf("unknown capability %q%s", name, meant(full))
 	}
 	return c, nil
+}
+
+// meant suggests the capability that a name is nearly the name of.
+func meant(name string) string {
+	var known []string
+	for c := range capset.All.Caps() {
+		known = append(known, strings.ToUpper(c.String()))
+	}
+	if near := flags.Nearest(strings.ToUpper(name), known); near != "" {
+		return "; did you mean " + strings.TrimPrefix(near, "CAP_") + "?"
+	}
+	return ""
 }

@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/capwise/capwise/internal/flags"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
-	"github.com/capwise/capwise/scenario/internal/flags"
 )
 
 // Caller is who runs the command. The zero value is root.

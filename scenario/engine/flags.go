@@ -1,6 +1,6 @@
 package engine
 
-import "github.com/capwise/capwise/scenario/internal/flags"
+import "github.com/capwise/capwise/internal/flags"
 
 // Flags of the commands run and create, hidden and newer ones too. A test holds
 // these lists beside the help of the commands that are installed.

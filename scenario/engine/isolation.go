@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/capwise/capwise/internal/flags"
 	"github.com/capwise/capwise/law"
 	"github.com/capwise/capwise/scenario"
 )
@@ -38,9 +39,23 @@ func SecurityOption(start *scenario.Start, text string) error {
 		}
 	case "disable", "mask", "unmask", "proc-opts", "systempaths", "writable-cgroups":
 	default:
-		start.Note(fmt.Sprintf("security option %q is unknown and ignored", text))
+		return unknownOption(text, key)
 	}
 	return nil
+}
+
+// unknownOption is for a security option that the engines refuse (parseSecurityOpt of
+// moby's daemon).
+func unknownOption(text, key string) error {
+	hint := ""
+	if near := flags.Nearest(key, securityOptions); near != "" {
+		hint = "; did you mean " + near + "?"
+	}
+	return fmt.Errorf("security option %q: there is no such option%s", text, hint)
+}
+
+var securityOptions = []string{
+	"no-new-privileges", "seccomp", "apparmor", "label", "disable", "mask", "unmask", "proc-opts", "systempaths", "writable-cgroups",
 }
 
 // security is --security-opt.

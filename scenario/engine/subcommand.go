@@ -5,7 +5,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/capwise/capwise/scenario/internal/flags"
+	"github.com/capwise/capwise/internal/flags"
 )
 
 // Subcommand returns what a command line of docker or podman is to do, such as "run" or
@@ -41,16 +41,15 @@ var serviceCreate = flags.New(`cap-add cap-drop config constraint container-labe
 	`d:detach help init no-healthcheck no-resolve-image q:quiet read-only t:tty with-registry-auth`)
 
 // ServiceRun returns the arguments of docker run that make a container like those of
-// docker service create with the arguments.
-func ServiceRun(args []string) ([]string, error) {
+// docker service create with the arguments, and notes about these.
+func ServiceRun(args []string) (run, notes []string, err error) {
 	p, err := serviceCreate.Parse(args)
 	if err != nil {
-		return nil, fmt.Errorf("service create: %w", err)
+		return nil, nil, fmt.Errorf("service create: %w", err)
 	}
 	if len(p.Rest) == 0 {
-		return nil, fmt.Errorf("service create: no image")
+		return nil, nil, fmt.Errorf("service create: no image")
 	}
-	var run []string
 	for _, name := range []string{"cap-add", "cap-drop", "entrypoint", "env", "group", "init", "name", "network", "publish", "sysctl", "user"} {
 		flag := name
 		if name == "group" {
@@ -63,7 +62,7 @@ func ServiceRun(args []string) ([]string, error) {
 			run = append(run, "--"+flag+"="+value)
 		}
 	}
-	return append(append(run, "--"), p.Rest...), nil
+	return append(append(run, "--"), p.Rest...), p.Notes, nil
 }
 
 // shortPublish makes published=8080,target=80,protocol=udp to 8080:80/udp.

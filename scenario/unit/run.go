@@ -6,8 +6,8 @@ import (
 	"strings"
 
 	"github.com/capwise/capwise/capset"
+	"github.com/capwise/capwise/internal/flags"
 	"github.com/capwise/capwise/scenario"
-	"github.com/capwise/capwise/scenario/internal/flags"
 )
 
 // systemdRun is the flags of systemd-run, newer ones too. A test holds them
@@ -19,6 +19,8 @@ var systemdRun = flags.New(
 	`h:help version no-ask-password user system scope slice-inherit no-block r:remain-after-exit wait send-sighup
 	d:same-dir t:pty T:pty-late P:pipe q:quiet G:collect S:shell on-timezone-change on-clock-change
 	ignore-failure v:verbose no-pager`)
+
+func init() { systemdRun.Abbreviates = true }
 
 // Caller is who types a command line of systemd-run. The zero value is root.
 type Caller struct {

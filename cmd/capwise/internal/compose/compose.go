@@ -35,8 +35,59 @@ type Options struct {
 	EnvFiles []string
 	// Instead is texts that stand for what files hold, by their names.
 	Instead map[string]string
+	// Run is what a command line changes in one service; nil for nothing.
+	Run *Run
+	// Swarm says that docker stack deploy reads the files, which ignores some keys.
+	Swarm bool
 	// Runtime is what runs the services: docker, or podman, in a version that may be "".
 	Runtime scenario.Runtime
+}
+
+// Run is what docker compose run, or a devcontainer.json, changes in a service.
+type Run struct {
+	Service string
+	User    string // "" as it is
+	// Entrypoint and Args replace the service's; nil leaves them. With an entrypoint the
+	// service's command does not count.
+	Entrypoint, Args []string
+	// CapAdd, CapDrop, SecurityOpt and Ports, in the short form, are added.
+	CapAdd, CapDrop, SecurityOpt, Ports []string
+	Privileged, Init                    bool
+}
+
+// change makes the changes in the service.
+func (r *Run) change(c *types.ServiceConfig) {
+	if r.User != "" {
+		c.User = r.User
+	}
+	if r.Entrypoint != nil {
+		c.Entrypoint, c.Command = r.Entrypoint, nil
+	}
+	if r.Args != nil {
+		c.Command = r.Args
+	}
+	c.CapAdd, c.CapDrop = append(c.CapAdd, r.CapAdd...), append(c.CapDrop, r.CapDrop...)
+	c.SecurityOpt = append(c.SecurityOpt, r.SecurityOpt...)
+	c.Privileged = c.Privileged || r.Privileged
+	if r.Init {
+		c.Init = &r.Init
+	}
+}
+
+// ignored takes out what a stack ignores (UnsupportedProperties of docker/cli), and names
+// the keys.
+func ignored(c *types.ServiceConfig) []string {
+	var keys []string
+	for key, is := range map[string]bool{
+		"security_opt": len(c.SecurityOpt) > 0, "userns_mode": c.UserNSMode != "", "network_mode": c.NetworkMode != "", "privileged": c.Privileged,
+	} {
+		if is {
+			keys = append(keys, key)
+		}
+	}
+	c.SecurityOpt, c.UserNSMode, c.NetworkMode, c.Privileged = nil, "", "", false
+	slices.Sort(keys)
+	return keys
 }
 
 // Load reads compose files, of which each is merged into the one before. The
@@ -152,6 +203,14 @@ func join(starts []scenario.Start, project *types.Project) {
 // read turns a service into a start.
 func (o Options) read(c *types.ServiceConfig) (scenario.Start, error) {
 	s := scenario.Start{Name: c.Name, Syntax: scenario.Compose}
+	if o.Run != nil && o.Run.Service == c.Name {
+		o.Run.change(c)
+	}
+	if o.Swarm {
+		if keys := ignored(c); len(keys) > 0 {
+			s.Note("a swarm ignores " + strings.Join(keys, ", "))
+		}
+	}
 	s.Settings.Runtime = o.Runtime
 	s.Settings.PortStart = scenario.Unset
 	s.Request = scenario.Request{
@@ -183,7 +242,19 @@ func (o Options) read(c *types.ServiceConfig) (scenario.Start, error) {
 		}
 	}
 	namespaces(&s, c)
-	return s, listens(&s, c)
+	if err := listens(&s, c); err != nil || o.Run == nil || o.Run.Service != c.Name {
+		return s, err
+	}
+	for _, text := range o.Run.Ports {
+		found, err := engine.Published(text, "-p "+text)
+		if err != nil {
+			return s, err
+		}
+		for _, l := range found {
+			s.AddListen(l)
+		}
+	}
+	return s, nil
 }
 
 // namespaces is network_mode and userns_mode.

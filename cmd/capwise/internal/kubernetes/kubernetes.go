@@ -210,14 +210,23 @@ func (r *reader) pod(node, pod *yaml.Node, kind, path string) error {
 	if err != nil {
 		return fmt.Errorf("line %d: %s %s: %w", pod.Line, kind, name, err)
 	}
-	if system := template.Spec.OS; system != nil && system.Name == corev1.Windows {
+	if isWindows(&template.Spec) {
 		r.skipped[kind+" for Windows"]++
 		return nil
 	}
 	p := podReader{
 		reader: r, template: template, name: strings.ToLower(kind) + "/" + name,
 		namespace: scalar(child(child(node, "metadata"), "namespace")),
-		spec:      child(pod, "spec"), path: path, strict: strict,
+		spec:      child(pod, "spec"), path: path, strict: strict, first: len(r.containers),
 	}
 	return p.containers()
+}
+
+// isWindows reports whether a pod is one for Windows: by its field, or by the label of the
+// nodes that it is for.
+func isWindows(spec *corev1.PodSpec) bool {
+	if spec.OS != nil {
+		return spec.OS.Name == corev1.Windows
+	}
+	return spec.NodeSelector[corev1.LabelOSStable] == "windows" || spec.NodeSelector["beta.kubernetes.io/os"] == "windows"
 }

@@ -20,6 +20,7 @@ type podReader struct {
 	spec            *yaml.Node // the PodSpec
 	path            string     // and where it is in its document
 	strict          []error
+	first           int // how many containers there were before those of the pod
 }
 
 // containers adds every container of the pod.
@@ -52,8 +53,10 @@ func (p *podReader) container(list List, i int, c *corev1.Container) error {
 	}
 	s := scenario.Start{Name: p.name + "/" + c.Name, Syntax: scenario.Kubernetes, Where: where}
 	s.Settings.Runtime, s.Settings.PortStart = p.runtime, scenario.Unset
-	for _, warning := range p.strict {
-		s.Note(warning.Error() + ": Kubernetes passes over it")
+	if len(p.reader.containers) == p.first { // they are about the pod
+		for _, warning := range p.strict {
+			s.Note(warning.Error() + ": kubectl refuses it, and the API server ignores it")
+		}
 	}
 	program(&s, c)
 	context := effective(p.template.Spec.SecurityContext, c.SecurityContext)

@@ -12,8 +12,10 @@ import (
 	"strings"
 
 	"github.com/capwise/capwise/image/shell"
+	"github.com/capwise/capwise/internal/flags"
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/engine"
+	"github.com/capwise/capwise/scenario/lookup"
 	"github.com/capwise/capwise/scenario/process"
 )
 
@@ -49,6 +51,13 @@ func (o Options) Command(args []string) ([]Found, error) {
 	if read := commands[name]; read != nil {
 		return read(o, name, l)
 	}
+	if l, is := o.wrapped(l); is {
+		name := path.Base(l.args[0])
+		return commands[name](o, name, l)
+	}
+	if at := engineIn(l.args); at > 0 {
+		return nil, fmt.Errorf("what %s does with %s is %w; give the %s command alone", name, l.args[at], ErrNotUnderstood, l.args[at])
+	}
 	s, err := process.Host(args)
 	if err != nil {
 		return nil, err
@@ -65,8 +74,53 @@ func init() { // which refer to each other
 		"docker-compose": Options.composeCommand, "podman-compose": Options.composeCommand,
 		"systemd-run": Options.systemdRunCommand, "kubectl": Options.kubectl, "oc": Options.kubectl,
 		"helm": rendered, "kustomize": rendered, "kubeadm": elsewhere, "minikube": elsewhere, "k3s": elsewhere, "crictl": elsewhere, "ctr": elsewhere,
+		"finch": elsewhere, "lima": elsewhere, "limactl": elsewhere, "colima": elsewhere, "apptainer": elsewhere, "singularity": elsewhere,
+		"systemd-nspawn": elsewhere, "machinectl": elsewhere, "flatpak": elsewhere, "snap": elsewhere, "toolbox": elsewhere, "distrobox": elsewhere,
+		"nomad": elsewhere, "kind": elsewhere, "k3d": elsewhere, "microk8s": elsewhere, "multipass": elsewhere, "runc": elsewhere, "crun": elsewhere,
 		"lxc": elsewhere, "incus": elsewhere, "buildah": elsewhere, "ansible": elsewhere, "ansible-playbook": elsewhere, "ssh": elsewhere, "vagrant": elsewhere,
 	}
+}
+
+// wrapped returns the command line that one ends in whose programs execute each other:
+// sh -c, timeout, su -c and the like. is says that there is one, and that it is read here.
+func (o Options) wrapped(l line) (_ line, is bool) {
+	s := scenario.Start{Request: scenario.Request{Entrypoint: l.args}}
+	lookup.Resolve(&s, nil, scenario.ImageConfig{}, lookup.Given{Scripts: o.Given.Scripts})
+	if len(s.Program.Chain) < 2 {
+		return l, false
+	}
+	last := s.Program.Last()
+	if len(last.Args) == 0 || commands[path.Base(last.Args[0])] == nil {
+		return l, false
+	}
+	for i := range s.Program.Chain {
+		if sw := s.Program.Chain[i].Switch; sw != nil && sw.UID != nil {
+			l.uid, l.gid = *sw.UID, *sw.UID
+		}
+	}
+	before := l.args
+	l.args = last.Args
+	if n := len(before) - len(last.Args); n > 0 && slices.Equal(before[n:], last.Args) {
+		l.prefix = append(slices.Clone(l.prefix), before[:n]...)
+	} else {
+		l.prefix = nil // it stands inside of a word
+	}
+	return stripped(l), true
+}
+
+// engineIn returns where in the arguments of a program the command of an engine stands;
+// 0 for nowhere.
+func engineIn(args []string) int {
+	verbs := []string{"run", "create", "container", "compose", "up", "apply", "service", "stack", "kube", "play"}
+	for i := 1; i+1 < len(args); i++ {
+		switch path.Base(args[i]) {
+		case "docker", "podman", "podman-remote", "nerdctl", "kubectl", "oc", "docker-compose", "podman-compose":
+			if slices.Contains(verbs, args[i+1]) {
+				return i
+			}
+		}
+	}
+	return 0
 }
 
 // elsewhere is a command that starts programs which it does not show.
@@ -91,7 +145,9 @@ func stripped(l line) line {
 		switch {
 		case isAssignment(l.args[0]):
 			l.args = l.args[1:]
-		case slices.Contains([]string{"time", "nohup", "exec", "command", "setsid", "nice", "ionice"}, name):
+		case name == "$" || name == "%": // the prompt of a shell
+			l.args = l.args[1:]
+		case slices.Contains([]string{"time", "nohup", "exec", "command", "setsid", "nice", "ionice", "stdbuf", "chrt", "taskset", "systemd-inhibit"}, name):
 			l.args = behind(l.args[1:], "-n", "-c", "-p", "-f", "-o")
 		case name == "env":
 			l.args = behind(l.args[1:], "-u", "-C", "--unset", "--chdir")
@@ -187,6 +243,7 @@ func (o Options) engine(name string, l line) ([]Found, error) {
 	if err != nil {
 		return nil, err
 	}
+	var unknown []string
 	switch {
 	case verb == "run" || verb == "create":
 	case verb == "compose":
@@ -194,11 +251,11 @@ func (o Options) engine(name string, l line) ([]Found, error) {
 	case verb == "stack" && len(rest) > 0 && rest[0] == "deploy":
 		return o.stackDeploy(rest[1:])
 	case verb == "service" && len(rest) > 0 && rest[0] == "create":
-		run, err := engine.ServiceRun(rest[1:])
+		run, notes, err := engine.ServiceRun(rest[1:])
 		if err != nil {
 			return nil, err
 		}
-		args = append([]string{"docker", "run"}, run...)
+		unknown, args = notes, append([]string{"docker", "run"}, run...)
 	case as == scenario.Podman && (verb == "kube" || verb == "play") && len(rest) > 1 && (rest[0] == "play" || rest[0] == "kube"):
 		return o.kubePlay(rest[1:])
 	default:
@@ -207,6 +264,9 @@ func (o Options) engine(name string, l line) ([]Found, error) {
 	s, err := o.engineCommand(as, args, l)
 	if err != nil {
 		return nil, err
+	}
+	for _, note := range unknown {
+		s.Note(note)
 	}
 	if name == "nerdctl" {
 		ofNerdctl(&s)
@@ -254,42 +314,44 @@ func ofNerdctl(s *scenario.Start) {
 	})
 }
 
+// The flags of podman kube play, and of docker stack deploy.
+var (
+	kubePlayFlags = flags.New(`annotation authfile cert-dir configmap context-dir creds ip log-driver log-opt mac-address network publish
+		seccomp-profile-root userns`, `build force no-hosts no-pod-prefix publish-all q:quiet replace start tls-verify wait w:wait`)
+	stackFlags = flags.New("c:compose-file namespace orchestrator resolve-image", "d:detach prune q:quiet with-registry-auth")
+)
+
 // kubePlay reads podman kube play FILE.
 func (o Options) kubePlay(args []string) ([]Found, error) {
-	for _, a := range args {
-		if strings.HasPrefix(a, "-") && a != "-" {
-			continue
-		}
-		if strings.HasSuffix(a, ".yaml") || strings.HasSuffix(a, ".yml") || strings.HasSuffix(a, ".json") || a == "-" {
-			o.by = scenario.Podman
-			return o.Files([]string{a}, os.Stdin)
-		}
+	p, err := kubePlayFlags.ParseAll(args)
+	if err != nil {
+		return nil, fmt.Errorf("kube play: %w", err)
 	}
-	return nil, fmt.Errorf("kube play: no file: %w", ErrNotUnderstood)
+	if files := append(p.Rest, p.Behind...); len(files) != 1 {
+		return nil, fmt.Errorf("kube play: want one file: %w", ErrNotUnderstood)
+	}
+	if network := p.Options.Last("network"); network == "host" || strings.HasPrefix(network, "container:") || strings.HasPrefix(network, "ns:") {
+		return nil, fmt.Errorf("kube play: --network=%s is not followed here; hostNetwork: true in the file is: %w", network, ErrNotUnderstood)
+	}
+	if userns := p.Options.Last("userns"); userns != "" && userns != "host" {
+		return nil, fmt.Errorf("kube play: --userns=%s is not followed here: %w", userns, ErrNotUnderstood)
+	}
+	o.by = scenario.Podman
+	return o.Files(append(p.Rest, p.Behind...), os.Stdin)
 }
 
 // stackDeploy reads docker stack deploy -c FILE NAME.
 func (o Options) stackDeploy(args []string) ([]Found, error) {
-	var files []string
-	for i, a := range args {
-		switch {
-		case (a == "-c" || a == "--compose-file") && i+1 < len(args):
-			files = append(files, args[i+1])
-		case strings.HasPrefix(a, "--compose-file="):
-			files = append(files, strings.TrimPrefix(a, "--compose-file="))
-		}
+	p, err := stackFlags.ParseAll(args)
+	if err != nil {
+		return nil, fmt.Errorf("stack deploy: %w", err)
 	}
+	files := p.Options["compose-file"]
 	if len(files) == 0 {
 		return nil, fmt.Errorf("stack deploy: want -c FILE: %w", ErrNotUnderstood)
 	}
-	found, err := o.Files(files, os.Stdin)
-	for _, f := range found {
-		if set := &f.Settings; set.NoNewPrivs || set.UserNamespace {
-			set.NoNewPrivs, set.UserNamespace = false, false
-			f.Note("a swarm ignores security_opt and userns_mode")
-		}
-	}
-	return found, err
+	o.swarm = true
+	return o.Files(files, os.Stdin)
 }
 
 // inPath names a tool with what it is good for, if it is here.

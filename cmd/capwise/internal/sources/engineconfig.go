@@ -11,6 +11,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/capwise/capwise/cmd/capwise/internal/compose"
+	"github.com/capwise/capwise/internal/flags"
+	"github.com/capwise/capwise/internal/limit"
 	"github.com/capwise/capwise/scenario"
 	"github.com/capwise/capwise/scenario/unit"
 )
@@ -52,6 +55,9 @@ func (w *words) UnmarshalJSON(data []byte) error {
 // that makes such a container.
 func (o Options) inspect(data []byte, name string) ([]Found, error) {
 	var list []inspected
+	if text := bytes.TrimSpace(data); len(text) > 0 && text[0] == '{' { // of docker inspect --format '{{json .}}'
+		data = slices.Concat([]byte("["), text, []byte("]"))
+	}
 	if err := json.Unmarshal(data, &list); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -62,6 +68,9 @@ func (o Options) inspect(data []byte, name string) ([]Found, error) {
 	var out []Found
 	for i := range list {
 		c := &list[i]
+		if c.Config.Image == "" && c.ImageName == "" {
+			return nil, fmt.Errorf("%s: object %d is no container: %w; of an image, use --image with a docker run command", name, i+1, ErrNotUnderstood)
+		}
 		s, err := o.engineCommand(as, append([]string{string(as), "run"}, c.arguments()...), line{})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
@@ -137,12 +146,12 @@ func (c *inspected) published() []string {
 
 // devcontainer is what matters of a devcontainer.json.
 type devcontainer struct {
-	Name, Image, ContainerUser, RemoteUser string
-	Build                                  *struct{ Dockerfile string }
-	DockerComposeFile                      any
-	RunArgs, CapAdd, SecurityOpt           []string
-	Privileged, Init                       bool
-	ForwardPorts, AppPort                  any
+	Name, Image, ContainerUser, RemoteUser, Service string
+	Build                                           *struct{ Dockerfile string }
+	DockerComposeFile                               any
+	RunArgs, CapAdd, SecurityOpt                    []string
+	Privileged, Init                                bool
+	ForwardPorts, AppPort                           any
 }
 
 // devcontainer reads a devcontainer.json.
@@ -152,7 +161,7 @@ func (o Options) devcontainer(data []byte, name string) ([]Found, error) {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	if d.DockerComposeFile != nil {
-		return nil, fmt.Errorf("%s: its containers are described by %v: %w; give that file (-f)", name, d.DockerComposeFile, ErrNotUnderstood)
+		return o.devcompose(&d, name)
 	}
 	args := append([]string{"docker", "run"}, d.RunArgs...)
 	for _, c := range d.CapAdd {
@@ -189,6 +198,34 @@ func (o Options) devcontainer(data []byte, name string) ([]Found, error) {
 		s.Note("this is about the container itself; what your editor starts in it runs as " + d.RemoteUser)
 	}
 	return o.resolveAll([]Found{{Start: &s}})
+}
+
+// devcompose reads a devcontainer.json that names compose files, with what it changes in
+// the service that it names.
+func (o Options) devcompose(d *devcontainer, name string) ([]Found, error) {
+	list, ok := d.DockerComposeFile.([]any)
+	if !ok {
+		list = []any{d.DockerComposeFile}
+	}
+	var files []string
+	for _, v := range list {
+		file, ok := v.(string)
+		if !ok || file == "" {
+			return nil, fmt.Errorf("%s: dockerComposeFile: want names of files: %w", name, ErrNotUnderstood)
+		}
+		if !filepath.IsAbs(file) {
+			file = filepath.Join(filepath.Dir(name), file)
+		}
+		files = append(files, file)
+	}
+	if err := limit.Includes.Within("dockerComposeFile", int64(len(files))); err != nil {
+		return nil, err
+	}
+	if len(files) == 0 || name == stdinName {
+		return nil, fmt.Errorf("%s: its containers are described by compose files: %w; give those (-f)", name, ErrNotUnderstood)
+	}
+	o.run = &compose.Run{Service: d.Service, CapAdd: d.CapAdd, SecurityOpt: d.SecurityOpt, Privileged: d.Privileged, Init: d.Init}
+	return o.compose(nil, files)
 }
 
 // portsOf are the numbers in a list of ports, some of which may be "HOST:PORT".
@@ -278,6 +315,9 @@ func (o Options) quadlet(data []byte, name string) ([]Found, error) {
 	if len(container["Image"]) == 0 && len(container["Rootfs"]) == 0 {
 		return nil, fmt.Errorf("%s: it has no section [Container] with Image=, and starts nothing by itself: %w", name, ErrNotUnderstood)
 	}
+	if err := quadletKeys(container); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
 	args, err := quadletArguments(container)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
@@ -296,6 +336,55 @@ func (o Options) quadlet(data []byte, name string) ([]Found, error) {
 // quadletLists is the keys of which one line has several words.
 var quadletLists = map[string]bool{"AddCapability": true, "DropCapability": true, "Sysctl": true, "Environment": true}
 
+// quadletOthers is the keys of a section [Container] besides [quadletFlags]
+// (podman-systemd.unit(5) of Podman 5.6).
+const quadletOthers = `AddDevice AddHost Annotation AutoUpdate CgroupsMode ContainersConfModule DNS DNSOption DNSSearch EnvironmentFile
+	EnvironmentHost Exec GlobalArgs Group HealthCmd HealthInterval HealthLogDestination HealthMaxLogCount HealthMaxLogSize
+	HealthOnFailure HealthRetries HealthStartPeriod HealthStartupCmd HealthStartupInterval HealthStartupRetries
+	HealthStartupSuccess HealthStartupTimeout HealthTimeout HostName HttpProxy Image IP IP6 Label LogDriver LogOpt Mask Memory Mount
+	NetworkAlias NoNewPrivileges Notify PidsLimit PodmanArgs Pull ReadOnly ReadOnlyTmpfs ReloadCmd ReloadSignal Retry RetryDelay
+	Rootfs RunInit SeccompProfile Secret SecurityLabelDisable SecurityLabelFileType SecurityLabelLevel SecurityLabelNested
+	SecurityLabelType ServiceName ShmSize StartWithPod StopSignal StopTimeout Timezone Tmpfs Ulimit Unmask VolatileTmp
+	Volume WorkingDir RemapGid RemapUid RemapUidSize RemapUsers ServiceName AppArmor`
+
+// quadletKeys refuses a key that Podman's generator does, if it is nearly one that it
+// knows: it then makes no unit at all. Others may be newer than the list.
+func quadletKeys(c map[string][]string) error {
+	known := strings.Fields(quadletOthers)
+	for key := range quadletFlags {
+		known = append(known, key)
+	}
+	slices.Sort(known)
+	for _, key := range slices.Sorted(maps.Keys(c)) {
+		if slices.Contains(known, key) {
+			continue
+		}
+		if near := flags.Nearest(key, known); near != "" {
+			return fmt.Errorf("unknown key %s=; did you mean %s=?", key, near)
+		}
+	}
+	return nil
+}
+
+// quadletSpecifiers puts in place of the specifiers of systemd.unit(5) what they stand for
+// in a unit of this user's manager, in values that are about users; others stay.
+func quadletSpecifiers(key, value string) (string, error) {
+	switch key {
+	case "User", "Group", "UserNS", "GroupAdd":
+	default:
+		return value, nil
+	}
+	name := "root"
+	if uid := os.Geteuid(); uid != 0 {
+		name = strconv.Itoa(uid)
+	}
+	value = strings.NewReplacer("%%", "\x00", "%U", strconv.Itoa(os.Geteuid()), "%G", strconv.Itoa(os.Getegid()), "%u", name, "%g", name).Replace(value)
+	if strings.Contains(value, "%") {
+		return "", fmt.Errorf("%s=%s: the specifier is not followed here: %w", key, value, ErrNotUnderstood)
+	}
+	return strings.ReplaceAll(value, "\x00", "%"), nil
+}
+
 // quadletArguments are those of podman run.
 func quadletArguments(c map[string][]string) ([]string, error) {
 	options, err := quadletOptions(c)
@@ -308,8 +397,12 @@ func quadletArguments(c map[string][]string) ([]string, error) {
 		}
 		return ""
 	}
-	if group := last("Group"); group != "" && last("User") != "" {
-		options = append(options, "--user="+last("User")+":"+group)
+	if last("Group") != "" && last("User") != "" {
+		user, err := quadletSpecifiers("User", last("User")+":"+last("Group"))
+		if err != nil {
+			return nil, err
+		}
+		options = append(options, "--user="+user)
 	}
 	slices.Sort(options)
 	for _, more := range c["PodmanArgs"] {
@@ -343,6 +436,10 @@ func quadletOptions(c map[string][]string) ([]string, error) {
 				}
 			}
 			for _, v := range list {
+				v, err := quadletSpecifiers(key, v)
+				if err != nil {
+					return nil, err
+				}
 				options = append(options, "--"+flag+"="+v)
 			}
 		}

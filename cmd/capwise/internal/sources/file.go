@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/capwise/capwise/cmd/capwise/internal/compose"
 	"github.com/capwise/capwise/cmd/capwise/internal/kubernetes"
@@ -38,22 +40,48 @@ func (o Options) Files(names []string, stdin io.Reader) ([]Found, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := o.file(names, stdin)
-	if err != nil {
-		return nil, err
+	var inputs []input
+	var merged []string
+	for _, name := range names {
+		i := o.input(name, stdin)
+		if inputs = append(inputs, i); i.kind == kindCompose {
+			merged = append(merged, name)
+		}
 	}
-	if first.all || len(names) == 1 {
-		return first.found, nil
-	}
-	found := first.found
-	for _, name := range names[1:] {
-		next, err := o.file([]string{name}, stdin)
+	var found []Found
+	for i := range inputs {
+		group := names[i : i+1]
+		if inputs[i].kind == kindCompose {
+			if group, merged = merged, nil; len(group) == 0 {
+				continue // it went into the first
+			}
+		}
+		next, err := o.file(&inputs[i], group)
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, next.found...)
+		found = append(found, next...)
 	}
 	return found, nil
+}
+
+// input is a file, and what came of reading it.
+type input struct {
+	name string
+	data []byte
+	err  error
+	kind kind
+	unit bool // it is the name of a unit
+}
+
+func (o Options) input(name string, stdin io.Reader) input {
+	i := input{name: name}
+	i.data, i.err = read(name, stdin)
+	if i.unit = o.namesUnit(name, i.data, i.err); !i.unit && i.err == nil {
+		i.data = decoded(i.data)
+		i.kind = kindOf(name, i.data)
+	}
+	return i
 }
 
 // inFolders puts the files of a folder in its place, by name. A folder may stand for
@@ -70,21 +98,9 @@ func inFolders(names []string) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		var inside []string
-		for _, e := range entries {
-			path := filepath.Join(name, e.Name())
-			switch e.Name() {
-			case "Chart.yaml":
-				return nil, fmt.Errorf("%s: a Helm chart, of which helm makes the manifests%s: helm template NAME %s | capwise explain -f -: %w", name, inPath("helm"), name, ErrNotUnderstood)
-			case "kustomization.yaml", "kustomization.yml", "Kustomization":
-				return nil, notYet(kindKustomize, path)
-			}
-			switch filepath.Ext(e.Name()) {
-			case ".yaml", ".yml", ".json", ".service", ".container", ".kube":
-				if e.Type().IsRegular() {
-					inside = append(inside, path)
-				}
-			}
+		inside, err := inFolder(name, entries)
+		if err != nil {
+			return nil, err
 		}
 		if len(inside) == 0 {
 			return nil, fmt.Errorf("%s: a folder without manifests, compose files, units or quadlets: %w", name, ErrNotUnderstood)
@@ -94,46 +110,61 @@ func inFolders(names []string) ([]string, error) {
 	return out, limit.Includes.Within("-f", int64(len(out)))
 }
 
-// read1 is what came of a file; all says that the other files went into it.
-type read1 struct {
-	found []Found
-	all   bool
+// inFolder returns the files of a folder that say what is started. Of compose files those
+// count that compose itself would read, if there are such.
+func inFolder(name string, entries []os.DirEntry) ([]string, error) {
+	var inside []string
+	usual := composeFilesIn(name)
+	for _, e := range entries {
+		path := filepath.Join(name, e.Name())
+		switch e.Name() {
+		case "Chart.yaml":
+			return nil, fmt.Errorf("%s: a Helm chart, of which helm makes the manifests%s: helm template NAME %s | capwise explain -f -: %w", name, inPath("helm"), name, ErrNotUnderstood)
+		case "kustomization.yaml", "kustomization.yml", "Kustomization":
+			return nil, notYet(kindKustomize, path)
+		case "devcontainer.json", ".devcontainer.json": // which names the others
+			return []string{path}, nil
+		}
+		if !e.Type().IsRegular() {
+			continue
+		}
+		switch filepath.Ext(e.Name()) {
+		case ".yaml", ".yml":
+			if isCompose := strings.Contains(e.Name(), "compose"); !isCompose || len(usual) == 0 || slices.Contains(usual, path) {
+				inside = append(inside, path)
+			}
+		case ".json", ".service", ".container", ".kube":
+			inside = append(inside, path)
+		}
+	}
+	if nested := filepath.Join(name, ".devcontainer", "devcontainer.json"); len(inside) == 0 && exists(nested) {
+		return []string{nested}, nil
+	}
+	return inside, nil
 }
 
-// file reads the first of some files.
-func (o Options) file(names []string, stdin io.Reader) (read1, error) {
-	data, err := read(names[0], stdin)
-	if o.namesUnit(names[0], data, err) {
-		found, err := o.namedUnit(names[0])
-		for i := range found {
-			found[i].source = source{kind: kindUnit, names: names[:1]}
-		}
-		return read1{found: found}, err
+// file reads a file, or the compose files that are merged.
+func (o Options) file(i *input, names []string) (found []Found, err error) {
+	from := source{kind: i.kind, text: string(i.data), names: names}
+	switch {
+	case i.unit:
+		from = source{kind: kindUnit, names: names}
+		found, err = o.namedUnit(i.name)
+	case i.err != nil:
+		return nil, i.err
+	case o.Policy != nil && i.kind != kindKubernetes:
+		return nil, fmt.Errorf("%s: not a Kubernetes manifest; --policy applies only to those", i.name)
+	case i.kind == kindCompose:
+		found, err = o.compose(i.data, names)
+	case i.name == "-":
+		found, err = o.ofKind(i.kind, i.data, i.name, stdinName)
+	default:
+		found, err = o.ofKind(i.kind, i.data, i.name, i.name)
 	}
-	if err != nil {
-		return read1{}, err
+	for n := range found {
+		found[n].source = from
 	}
-	data = decoded(data)
-	k := kindOf(names[0], data)
-	if o.Policy != nil && k != kindKubernetes {
-		return read1{}, fmt.Errorf("%s: not a Kubernetes manifest; --policy applies only to those", names[0])
-	}
-	if k == kindCompose {
-		found, err := o.compose(data, names)
-		for i := range found {
-			found[i].source = source{kind: k, text: string(data), names: names}
-		}
-		return read1{found, true}, err
-	}
-	name := names[0]
-	if name == "-" {
-		name = stdinName
-	}
-	found, err := o.ofKind(k, data, names[0], name)
-	for i := range found {
-		found[i].source = source{kind: k, text: string(data), names: names[:1]}
-	}
-	return read1{found: found}, err
+	return found, err
 }
 
 // ofKind reads a file of a kind other than compose. name is what it is called in errors.
@@ -167,6 +198,9 @@ func (o Options) ofKind(k kind, data []byte, path, name string) ([]Found, error)
 
 // read reads a file, or standard input.
 func read(name string, stdin io.Reader) ([]byte, error) {
+	if strings.Contains(name, "://") {
+		return nil, fmt.Errorf("%s: %w; explain reads files: curl -L %s | capwise explain -f -", name, ErrNotUnderstood, name)
+	}
 	if name != "-" {
 		return plainfile.Read(name, limit.Source)
 	}
@@ -191,7 +225,7 @@ func (o Options) kubernetes(data []byte, name string) ([]Found, error) {
 		return nil, err
 	}
 	if len(manifest.Containers) == 0 {
-		return nil, errors.New(name + ": contains no Pod and no workload that creates Pods")
+		return nil, errors.New(strings.Join(append([]string{name + ": contains no Pod and no workload that creates Pods"}, manifest.Notes...), "; "))
 	}
 	var out []Found
 	for i := range manifest.Containers {
@@ -262,7 +296,7 @@ func (o Options) composeStarts(data []byte, names []string) (_ []scenario.Start,
 	if engine.Name != scenario.Docker && engine.Name != scenario.Podman {
 		return nil, fmt.Errorf("--runtime-version %q: compose files are run by docker or podman", o.Version)
 	}
-	return compose.Options{Profiles: o.Profiles, Env: o.Env, EnvFiles: o.EnvFiles, Runtime: engine, Instead: o.instead}.Load(names)
+	return compose.Options{Profiles: o.Profiles, Env: o.Env, EnvFiles: o.EnvFiles, Runtime: engine, Instead: o.instead, Run: o.run, Swarm: o.swarm}.Load(names)
 }
 
 // found looks up the programs of starts.

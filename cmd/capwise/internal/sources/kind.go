@@ -30,6 +30,7 @@ const (
 // in UTF-8.
 func decoded(data []byte) []byte {
 	var order binary.ByteOrder
+	mark := 2
 	switch {
 	case bytes.HasPrefix(data, []byte("\xef\xbb\xbf")):
 		return data[3:]
@@ -37,11 +38,15 @@ func decoded(data []byte) []byte {
 		order = binary.LittleEndian
 	case bytes.HasPrefix(data, []byte("\xfe\xff")):
 		order = binary.BigEndian
+	case len(data) > 1 && data[0] != 0 && data[1] == 0: // without a mark: a letter of ASCII
+		order, mark = binary.LittleEndian, 0
+	case len(data) > 1 && data[0] == 0 && data[1] != 0:
+		order, mark = binary.BigEndian, 0
 	default:
 		return data
 	}
 	units := make([]uint16, 0, len(data)/2)
-	for rest := data[2:]; len(rest) >= 2; rest = rest[2:] {
+	for rest := data[mark:]; len(rest) >= 2; rest = rest[2:] {
 		units = append(units, order.Uint16(rest))
 	}
 	return []byte(string(utf16.Decode(units)))
@@ -61,14 +66,19 @@ func kindOf(name string, data []byte) kind {
 			return k
 		}
 	}
-	return kindOfLines(data)
+	if k := kindOfLines(data); k != kindUnknown {
+		return k
+	}
+	return kindOfKeys(data) // quoted keys, and the like
 }
 
 // kindOfKeys looks at the keys of the first document.
 func kindOfKeys(data []byte) kind {
 	var node yaml.Node
-	if err := yaml.NewDecoder(bytes.NewReader(data)).Decode(&node); err != nil || len(node.Content) == 0 {
-		return kindUnknown
+	for decoder := yaml.NewDecoder(bytes.NewReader(data)); len(node.Content) == 0 || node.Content[0].Tag == "!!null"; { // an empty document
+		if err := decoder.Decode(&node); err != nil {
+			return kindUnknown
+		}
 	}
 	top := node.Content[0]
 	if top.Kind == yaml.SequenceNode && len(top.Content) > 0 {
@@ -88,6 +98,8 @@ func kindOfKeys(data []byte) kind {
 		return kindOCI
 	case has(top, "services"):
 		return kindCompose
+	case has(top, "HostConfig"):
+		return kindInspect
 	default:
 		return kindUnknown
 	}
@@ -114,7 +126,7 @@ func kindOfLines(data []byte) kind {
 			return kindOCI
 		case bytes.HasPrefix(line, []byte("services:")):
 			found = kindCompose
-		case bytes.HasPrefix(line, []byte("[Container]")), bytes.HasPrefix(line, []byte("[Kube]")), bytes.HasPrefix(line, []byte("[Pod]")), bytes.HasPrefix(line, []byte("[Volume]")), bytes.HasPrefix(line, []byte("[Network]")), bytes.HasPrefix(line, []byte("[Build]")):
+		case bytes.HasPrefix(line, []byte("[Container]")), bytes.HasPrefix(line, []byte("[Kube]")), bytes.HasPrefix(line, []byte("[Pod]")), bytes.HasPrefix(line, []byte("[Volume]")), bytes.HasPrefix(line, []byte("[Network]")), bytes.HasPrefix(line, []byte("[Build]")), bytes.HasPrefix(line, []byte("[Image]")):
 			return kindQuadlet
 		case bytes.HasPrefix(line, []byte("[Service]")), bytes.HasPrefix(line, []byte("[Unit]")):
 			found = kindUnit

@@ -4,57 +4,98 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/capwise/capwise/internal/flags"
 )
 
-// kubectl reads kubectl run, and apply -f and its like.
+// The flags of kubectl: everywhere, of run and create, and of apply and its like.
+const (
+	kubectlValues = `as as-group as-uid cache-dir certificate-authority client-certificate client-key cluster context kubeconfig
+		log-flush-frequency n:namespace password profile profile-output request-timeout s:server tls-server-name token user username v:v vmodule`
+	kubectlBools = "disable-compression h:help insecure-skip-tls-verify match-server-version warnings-as-errors"
+)
+
+var (
+	kubectlGlobal = flags.New(kubectlValues, kubectlBools, "run", "create", "apply", "replace")
+	kubectlRun    = flags.New(kubectlValues+` annotations env field-manager f:filename grace-period image
+		image-pull-policy k:kustomize l:labels o:output override-type overrides pod-running-timeout port replicas r:r restart
+		schedule serviceaccount template timeout`,
+		kubectlBools+` allow-missing-template-keys attach cascade command dry-run expose force leave-stdin-open privileged q:quiet R:recursive rm
+		save-config show-managed-fields i:stdin t:tty wait`)
+	kubectlApply = flags.New(kubectlValues+` field-manager f:filename grace-period k:kustomize o:output
+		prune-allowlist raw l:selector subresource template timeout`,
+		kubectlBools+` all cascade dry-run allow-missing-template-keys edit force force-conflicts openapi-patch overwrite prune R:recursive
+		save-config server-side show-managed-fields validate wait windows-line-endings`)
+)
+
+// kubectl reads kubectl run, create deployment, and apply -f and its like.
 func (o Options) kubectl(name string, l line) ([]Found, error) {
-	args := l.args[1:]
-	for i, a := range args {
-		switch a {
-		case "run":
-			return o.kubectlRun(args[i+1:])
-		case "apply", "create", "replace":
-			return o.kubectlApply(args[i+1:])
+	p, err := kubectlGlobal.Parse(l.args[1:])
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if len(p.Rest) > 0 {
+		rest := p.Rest[1:]
+		switch verb := p.Rest[0]; {
+		case verb == "run":
+			return o.kubectlRun(name+" run", rest, false)
+		case verb == "create" && len(rest) > 0 && slices.Contains([]string{"deployment", "deploy", "job", "cronjob", "cj"}, rest[0]):
+			return o.kubectlRun(name+" create "+rest[0], rest[1:], true)
+		case verb == "apply" || verb == "create" || verb == "replace":
+			return o.kubectlApply(name+" "+verb, rest)
 		}
 	}
-	return nil, fmt.Errorf("%s: want %s run, or apply -f FILE: %w", strings.Join(l.args, " "), name, ErrNotUnderstood)
+	return nil, fmt.Errorf("%s: want %s run, create deployment, or apply -f FILE: %w", strings.Join(l.args, " "), name, ErrNotUnderstood)
 }
 
-func (o Options) kubectlApply(args []string) ([]Found, error) {
+func (o Options) kubectlApply(name string, args []string) ([]Found, error) {
+	p, err := kubectlApply.ParseAll(args)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if dir := p.Options.Last("kustomize"); dir != "" {
+		return nil, fmt.Errorf("%s -k: %w; have kubectl print the manifests: kubectl kustomize %s | capwise explain -f -", name, ErrNotUnderstood, dir)
+	}
 	var files []string
-	for i, a := range args {
-		name, value, given := strings.Cut(a, "=")
-		switch {
-		case (name == "-f" || name == "--filename") && given:
-			files = append(files, strings.Split(value, ",")...)
-		case (a == "-f" || a == "--filename") && i+1 < len(args):
-			files = append(files, strings.Split(args[i+1], ",")...)
-		case name == "-k" || name == "--kustomize":
-			return nil, fmt.Errorf("-k: %w; have kubectl print the manifests: kubectl kustomize DIR | capwise explain -f -", ErrNotUnderstood)
-		}
+	for _, list := range p.Options["filename"] {
+		files = append(files, strings.Split(list, ",")...)
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("want -f FILE: %w", ErrNotUnderstood)
+		return nil, fmt.Errorf("%s: want -f FILE: %w", name, ErrNotUnderstood)
 	}
 	return o.Files(files, os.Stdin)
 }
 
-// kubectlRun makes the pod that kubectl run makes.
-func (o Options) kubectlRun(args []string) ([]Found, error) {
-	p := podLine{overrides: map[string]any{}}
-	if err := p.read(args); err != nil {
-		return nil, err
+// kubectlRun makes the pod that kubectl run makes, or that of a workload, whose arguments
+// behind "--" are the command.
+func (o Options) kubectlRun(name string, args []string, isCommand bool) ([]Found, error) {
+	line, err := kubectlRun.ParseAll(args)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if p.name == "" || p.image == "" {
-		return nil, fmt.Errorf("run: want NAME --image=IMAGE: %w", ErrNotUnderstood)
+	p := podLine{image: line.Options.Last("image"), args: append(line.Rest[min(1, len(line.Rest)):], line.Behind...), overrides: map[string]any{}}
+	if len(line.Rest) == 0 || p.image == "" {
+		return nil, fmt.Errorf("%s: want NAME --image=IMAGE: %w", name, ErrNotUnderstood)
 	}
+	p.name = line.Rest[0]
+	if err := p.options(line.Options); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	p.command = p.command || isCommand
 	data, err := json.Marshal(p.pod())
 	if err != nil {
 		return nil, err
 	}
-	return o.kubernetes(data, "")
+	found, err := o.kubernetes(data, "")
+	for _, note := range line.Notes {
+		for _, f := range found[:min(1, len(found))] {
+			f.Note(note)
+		}
+	}
+	return found, err
 }
 
 // podLine is what kubectl run says.
@@ -67,50 +108,27 @@ type podLine struct {
 	overrides   map[string]any
 }
 
-func (p *podLine) read(args []string) error {
-	for i := 0; i < len(args); i++ {
-		name, value, given := strings.Cut(args[i], "=")
-		if args[i] == "--" {
-			p.args = args[i+1:]
-			return nil
-		}
-		if !strings.HasPrefix(name, "-") {
-			if p.name == "" {
-				p.name = args[i]
-			} else {
-				p.args = append(p.args, args[i])
-			}
-			continue
-		}
-		switch name {
-		case "--image", "--port", "--overrides", "-n", "--namespace", "--env", "-l", "--labels", "--restart", "--image-pull-policy", "--override-type", "--annotations", "--dry-run-output":
-			if !given && i+1 < len(args) {
-				i++
-				value = args[i]
-			}
-		}
-		if err := p.set(name, value); err != nil {
-			return err
+func (p *podLine) options(o flags.Options) (err error) {
+	if p.privileged, err = o.Enabled("privileged"); err != nil {
+		return err
+	}
+	if p.command, err = o.Enabled("command"); err != nil {
+		return err
+	}
+	if text := o.Last("port"); text != "" {
+		if p.port, err = strconv.Atoi(text); err != nil {
+			return fmt.Errorf("--port=%s: want a number", text)
 		}
 	}
-	return nil
-}
-
-func (p *podLine) set(name, value string) (err error) {
-	switch name {
-	case "--image":
-		p.image = value
-	case "--port":
-		p.port, err = strconv.Atoi(value)
-	case "--privileged":
-		p.privileged = value != "false"
-	case "--command":
-		p.command = value != "false"
-	case "--overrides":
-		err = json.Unmarshal([]byte(value), &p.overrides)
+	text := o.Last("overrides")
+	if text == "" {
+		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("run: %s=%s: %w", name, value, err)
+	if kind := o.Last("override-type"); kind != "" && kind != "merge" {
+		return fmt.Errorf("--override-type=%s is not followed here: %w", kind, ErrNotUnderstood)
+	}
+	if err := json.Unmarshal([]byte(text), &p.overrides); err != nil {
+		return fmt.Errorf("--overrides: want an object in JSON: %w", err)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/capwise/capwise/cmd/capwise/internal/compose"
 	"github.com/capwise/capwise/cmd/capwise/internal/policy"
 	"github.com/capwise/capwise/image/rootfs"
 	"github.com/capwise/capwise/scenario"
@@ -45,6 +46,8 @@ type Options struct {
 
 	by      scenario.RuntimeName // what runs manifests; "" for a kubelet
 	instead map[string]string    // texts that stand for compose files
+	run     *compose.Run         // what a command line changes in a service
+	swarm   bool                 // a swarm reads the compose files
 }
 
 // hostPortStart is where unprivileged ports begin on this machine; 0 if that cannot be

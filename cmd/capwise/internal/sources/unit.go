@@ -131,11 +131,15 @@ func (o Options) container(s *scenario.Start) (*scenario.Start, error) {
 	if s.Refused != nil || len(s.Request.Entrypoint) == 0 {
 		return s, nil
 	}
-	name := scenario.RuntimeName(path.Base(s.Request.Entrypoint[0]))
+	l := line{args: slices.Concat(s.Request.Entrypoint, s.Request.Args)}
+	if inner, is := o.wrapped(l); is {
+		l = inner
+	}
+	name := scenario.RuntimeName(path.Base(l.args[0]))
 	if name != scenario.Docker && name != scenario.Podman {
 		return s, nil
 	}
-	args := append([]string{string(name)}, s.Request.Args...)
+	args := append([]string{string(name)}, l.args[1:]...)
 	if !runs(args) {
 		s.Note(fmt.Sprintf("%s: this is about the client; the container is another question", strings.Join(args[:min(len(args), 2)], " ")))
 		return s, nil

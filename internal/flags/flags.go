@@ -6,6 +6,7 @@ package flags
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,6 +18,8 @@ type Syntax struct {
 	Values, Bools map[string]bool
 	// Short is the long names by the short ones.
 	Short map[byte]string
+	// Abbreviates says that a long flag may be cut short (getopt_long).
+	Abbreviates bool
 	// commands is the operands that can only be a command.
 	commands map[string]bool
 }
@@ -74,6 +77,7 @@ func (o Options) Enabled(name string) (bool, error) {
 type Line struct {
 	Options Options
 	Rest    []string // behind the flags
+	Behind  []string // behind "--", of [Syntax.ParseAll]
 	// Notes says which flags are unknown, and what they were taken for.
 	Notes []string
 
@@ -111,9 +115,10 @@ func (p *Line) set(name, value string) { p.Options[name] = append(p.Options[name
 // long takes a flag with two dashes.
 func (p *Line) long(text string) error {
 	name, value, given := strings.Cut(text, "=")
+	name = p.syntax.whole(name)
 	switch {
 	case !p.syntax.Values[name] && !p.syntax.Bools[name]:
-		p.unknown("--"+name, given)
+		return p.unknown("--"+name, given)
 	case given:
 		p.set(name, value)
 	case p.syntax.Bools[name]:
@@ -124,6 +129,18 @@ func (p *Line) long(text string) error {
 	return nil
 }
 
+// whole returns the flag that a name is cut short of, if it is one only.
+func (s Syntax) whole(name string) string {
+	if !s.Abbreviates || s.Values[name] || s.Bools[name] {
+		return name
+	}
+	found := slices.DeleteFunc(s.names(), func(known string) bool { return !strings.HasPrefix(known, name) })
+	if len(found) != 1 {
+		return name
+	}
+	return found[0]
+}
+
 // cluster takes flags with one dash: -it, -p80:80, -u=1000.
 func (p *Line) cluster(text string) error {
 	for i := range len(text) {
@@ -132,8 +149,7 @@ func (p *Line) cluster(text string) error {
 		value, given := strings.CutPrefix(rest, "=")
 		switch {
 		case !known:
-			p.unknown(flag, rest != "")
-			return nil
+			return p.unknown(flag, rest != "")
 		case given:
 			p.set(name, value)
 			return nil
@@ -159,14 +175,19 @@ func (p *Line) next(flag, name string) error {
 	return nil
 }
 
-// unknown passes over a flag that is not in the lists. Most flags take a value,
-// so the next argument is taken for it unless the rest then makes no sense.
-func (p *Line) unknown(flag string, hasValue bool) {
+// unknown ignores a flag that is not in the lists, which may be newer than they are. One
+// that is nearly the name of another is misspelt: the command itself refuses it. Most flags
+// take a value, so the next argument is assumed to be that unless the rest then makes no
+// sense.
+func (p *Line) unknown(flag string, hasValue bool) error {
+	if near := p.syntax.nearest(flag); near != "" {
+		return fmt.Errorf("unknown flag %s; did you mean %s?", flag, near)
+	}
 	switch {
 	case hasValue:
-		p.Notes = append(p.Notes, fmt.Sprintf("%s is unknown and ignored", flag))
+		p.Notes = append(p.Notes, flag+" is unknown and ignored")
 	case len(p.Rest) < 2 || strings.HasPrefix(p.Rest[0], "-") || p.syntax.commands[p.Rest[0]]:
-		p.Notes = append(p.Notes, fmt.Sprintf("%s is unknown and ignored; assuming it has no value", flag))
+		p.Notes = append(p.Notes, flag+" is unknown and ignored; assuming it has no value")
 	case p.knows(p.Rest[1]):
 		p.Notes = append(p.Notes, fmt.Sprintf("%s is unknown and ignored; assuming %q is its value, since %s follows",
 			flag, p.Rest[0], p.Rest[1]))
@@ -176,6 +197,32 @@ func (p *Line) unknown(flag string, hasValue bool) {
 			"or %s=true if it takes none", flag, p.Rest[0], flag, p.Rest[0], flag))
 		p.Rest = p.Rest[1:]
 	}
+	return nil
+}
+
+// names is the long names of all flags, in order.
+func (s Syntax) names() []string {
+	return slices.Sorted(func(yield func(string) bool) {
+		for _, list := range []map[string]bool{s.Values, s.Bools} {
+			for name := range list {
+				if !yield(name) {
+					return
+				}
+			}
+		}
+	})
+}
+
+// nearest returns the flag that a long one is nearly the name of; "" for none.
+func (s Syntax) nearest(flag string) string {
+	name, long := strings.CutPrefix(flag, "--")
+	if !long {
+		return ""
+	}
+	if near := Nearest(name, s.names()); near != "" {
+		return "--" + near
+	}
+	return ""
 }
 
 // knows reports whether arg is a flag of the lists.
@@ -185,4 +232,28 @@ func (p *Line) knows(arg string) bool {
 		return p.syntax.Values[name] || p.syntax.Bools[name]
 	}
 	return len(arg) > 1 && arg[0] == '-' && p.syntax.Short[arg[1]] != ""
+}
+
+// ParseAll takes the flags off args wherever they stand. Rest is the operands, and Behind
+// what follows "--", nil without it.
+func (s Syntax) ParseAll(args []string) (Line, error) {
+	all := Line{Options: Options{}}
+	if at := slices.Index(args, "--"); at >= 0 {
+		args, all.Behind = args[:at], args[at+1:]
+	}
+	for len(args) > 0 {
+		p, err := s.Parse(args)
+		if err != nil {
+			return Line{}, err
+		}
+		for name, values := range p.Options {
+			all.Options[name] = append(all.Options[name], values...)
+		}
+		all.Notes = append(all.Notes, p.Notes...)
+		if len(p.Rest) == 0 {
+			break
+		}
+		all.Rest, args = append(all.Rest, p.Rest[0]), p.Rest[1:]
+	}
+	return all, nil
 }
