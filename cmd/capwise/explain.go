@@ -29,10 +29,10 @@ import (
 const explainLong = `Predict for each program of a source whether it starts and may bind its ports,
 say why not, and which smallest changes make it work.
 
-A source is a command line (docker, podman, nerdctl, docker compose, kubectl run,
-systemd-run, or any program of this machine), a file or folder (-f: Kubernetes
-manifest, compose file, systemd unit, quadlet and others; the kind is detected),
-or a process (--pid).
+A source is a command line (docker, podman, nerdctl, docker compose, kubectl
+run, systemd-run, or any program of this machine), a file or folder (-f:
+Kubernetes manifest, compose file, systemd unit, quadlet and others; the kind is
+detected), or a process (--pid).
 
 The answer is OK, FAIL, or DEPENDS: where it turns on what nobody knows, explain
 judges each case, and names the flag that settles it. It exits with 0, 2 or 3,

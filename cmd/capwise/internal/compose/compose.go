@@ -100,6 +100,8 @@ func (o Options) Load(files []string) ([]scenario.Start, error) {
 		return nil, err
 	}
 	var variables variables
+	var warnings warnings
+	defer warnings.collect()()
 	if o.Instead != nil {
 		return o.loadInstead(files, env)
 	}
@@ -113,13 +115,16 @@ func (o Options) Load(files []string) ([]scenario.Start, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", names, err)
 	}
-	lines, err := serviceLines(files)
+	lines, texts, err := serviceLines(files)
 	if err != nil {
 		return nil, err
 	}
-	note := variables.note()
+	about := warnings.said
+	if note := variables.note(texts); note != "" {
+		about = append(about, note)
+	}
 	var starts []scenario.Start
-	for i, name := range project.ServiceNames() {
+	for _, name := range project.ServiceNames() {
 		service := project.Services[name]
 		s, err := o.read(&service)
 		if err != nil {
@@ -127,9 +132,10 @@ func (o Options) Load(files []string) ([]scenario.Start, error) {
 		}
 		s.Where = lines[name]
 		s.Where.Path = "services." + name
-		if note != "" && i == 0 { // it is about the file
+		for _, note := range about {
 			s.Note(note)
 		}
+		about = nil // it is about the files
 		starts = append(starts, s)
 	}
 	join(starts, project)
@@ -298,14 +304,15 @@ func listens(s *scenario.Start, c *types.ServiceConfig) error {
 	return nil
 }
 
-// serviceLines finds the line of each service. Where several files speak of one,
-// the last has the last word, and is where to change it.
-func serviceLines(files []string) (map[string]scenario.Where, error) {
+// serviceLines finds the line of each service, and the texts in the files. Where several
+// files speak of one service, the last has the last word, and is where to change it.
+func serviceLines(files []string) (map[string]scenario.Where, texts, error) {
 	lines := map[string]scenario.Where{}
+	found := texts{whole: true}
 	for _, file := range files {
 		data, err := plainfile.Read(file, limit.Compose)
 		if err != nil {
-			return nil, err
+			return nil, found, err
 		}
 		var document yaml.Node
 		if err := yaml.Unmarshal(data, &document); err != nil || len(document.Content) == 0 {
@@ -316,8 +323,9 @@ func serviceLines(files []string) (map[string]scenario.Where, error) {
 			key := services.Content[i]
 			lines[key.Value] = scenario.Where{File: filepath.Clean(file), Line: key.Line}
 		}
+		found.add(document.Content[0])
 	}
-	return lines, nil
+	return lines, found, nil
 }
 
 // value returns what stands behind a key of a mapping, or nil.
