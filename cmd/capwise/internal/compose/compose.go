@@ -115,12 +115,22 @@ func (o Options) Load(files []string) ([]scenario.Start, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", names, err)
 	}
+	starts, err := o.starts(files, project, &warnings, &variables)
+	if err == nil && len(starts) == 0 {
+		err = fmt.Errorf("%s: no services, or none without a profile", names)
+	}
+	return starts, err
+}
+
+// starts are those of a project's services, with notes about the files on the first.
+func (o Options) starts(files []string, project *types.Project, w *warnings, v *variables) ([]scenario.Start, error) {
+	names := strings.Join(files, ", ")
 	lines, texts, err := serviceLines(files)
 	if err != nil {
 		return nil, err
 	}
-	about := warnings.said
-	if note := variables.note(texts); note != "" {
+	about := w.said
+	if note := v.note(texts); note != "" {
 		about = append(about, note)
 	}
 	var starts []scenario.Start
@@ -139,9 +149,6 @@ func (o Options) Load(files []string) ([]scenario.Start, error) {
 		starts = append(starts, s)
 	}
 	join(starts, project)
-	if len(starts) == 0 {
-		return nil, fmt.Errorf("%s: no services, or none without a profile", names)
-	}
 	return starts, nil
 }
 
@@ -209,14 +216,7 @@ func join(starts []scenario.Start, project *types.Project) {
 // read turns a service into a start.
 func (o Options) read(c *types.ServiceConfig) (scenario.Start, error) {
 	s := scenario.Start{Name: c.Name, Syntax: scenario.Compose}
-	if o.Run != nil && o.Run.Service == c.Name {
-		o.Run.change(c)
-	}
-	if o.Swarm {
-		if keys := ignored(c); len(keys) > 0 {
-			s.Note("a swarm ignores " + strings.Join(keys, ", "))
-		}
-	}
+	o.adapt(&s, c)
 	s.Settings.Runtime = o.Runtime
 	s.Settings.PortStart = scenario.Unset
 	s.Request = scenario.Request{
@@ -251,16 +251,34 @@ func (o Options) read(c *types.ServiceConfig) (scenario.Start, error) {
 	if err := listens(&s, c); err != nil || o.Run == nil || o.Run.Service != c.Name {
 		return s, err
 	}
-	for _, text := range o.Run.Ports {
+	return s, o.Run.publish(&s)
+}
+
+// publish adds the ports that are published besides the service's own.
+func (r *Run) publish(s *scenario.Start) error {
+	for _, text := range r.Ports {
 		found, err := engine.Published(text, "-p "+text)
 		if err != nil {
-			return s, err
+			return err
 		}
 		for _, l := range found {
 			s.AddListen(l)
 		}
 	}
-	return s, nil
+	return nil
+}
+
+// adapt changes a service as the command line, or a swarm, does.
+func (o Options) adapt(s *scenario.Start, c *types.ServiceConfig) {
+	if o.Run != nil && o.Run.Service == c.Name {
+		o.Run.change(c)
+	}
+	if !o.Swarm {
+		return
+	}
+	if keys := ignored(c); len(keys) > 0 {
+		s.Note("a swarm ignores " + strings.Join(keys, ", "))
+	}
 }
 
 // namespaces is network_mode and userns_mode.

@@ -69,7 +69,7 @@ func (r *Report) count(note string) (n int) {
 // text writes the answer for a start, without the notes that it shares with others.
 func (s *Start) text(b *strings.Builder, trace bool, shared []string) {
 	fmt.Fprintf(b, "%s  %s%s\n", mark(s.Verdict), s.title, s.about())
-	if s.Result != nil && (!s.blind || !s.Exec.OK || s.Result.started(s.starts) != s.starts) { // which the first line says
+	if s.Result != nil && (!s.blind || !s.Exec.OK || s.started(s.starts) != s.starts) { // which the first line says
 		s.Result.text(b, "      ", s.starts)
 	}
 	for i := range s.Depends {

@@ -90,7 +90,7 @@ func (i *images) resolve(f Found) ([]Found, error) {
 	if i.err != nil {
 		f.Note(i.whyNot())
 		lookup.Resolve(f.Start, nil, scenario.ImageConfig{}, i.options.givenFor(f.Start))
-		return []Found{f}, nil
+		return []Found{f}, nil //nolint:nilerr // which is a note
 	}
 	if i.where != "" {
 		i.askVersion(f.Start)
