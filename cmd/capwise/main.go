@@ -12,7 +12,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/capwise/capwise/cmd/capwise/internal/compose"
 	"github.com/capwise/capwise/cmd/capwise/internal/gobuild"
 	"github.com/capwise/capwise/cmd/capwise/internal/trial"
 	"github.com/capwise/capwise/internal/printable"
@@ -120,7 +119,6 @@ its own.`,
 	// The doors out, for text of others that a command has not made printable.
 	root.SetOut(printable.NewWriter(os.Stdout))
 	root.SetErr(printable.NewWriter(os.Stderr))
-	compose.WarnTo(root.ErrOrStderr())
 	// Lists of flags are as wide as a terminal.
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages |", ".FlagUsagesWrapped 80 |"))
 	for _, cmd := range []*cobra.Command{newExplain(), newScan(), newFix(), newCache()} { // which have what is temporary

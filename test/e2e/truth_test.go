@@ -313,13 +313,15 @@ func (s start) apply(changes string, r *runtimeUnderTest) (start, error) {
 			s.listen = map[string]string{"tcp/:80": "tcp/:8080", "udp/:53": "udp/:8053"}[s.listen]
 		case "sysctl", "host-sysctl":
 			s.port = map[string]int{"tcp/:80": 80, "udp/:53": 53}[s.listen]
+		case "no-sysctl":
+			s.port = engine.AnyPortStart
 		case "file-permitted", "file-grant":
 			s.file = "+p"
 		case "file-grant-effective":
 			s.file = "+ep"
 		case "file-strip":
 			s.file = "none"
-		case "direct":
+		case "direct", "no-init":
 			without("--init")
 		case "add-capability":
 			s.add = true

@@ -100,6 +100,8 @@ func (o Options) Load(files []string) ([]scenario.Start, error) {
 		return nil, err
 	}
 	var variables variables
+	var warnings warnings
+	defer warnings.collect()()
 	if o.Instead != nil {
 		return o.loadInstead(files, env)
 	}
@@ -113,13 +115,26 @@ func (o Options) Load(files []string) ([]scenario.Start, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", names, err)
 	}
-	lines, err := serviceLines(files)
+	starts, err := o.starts(files, project, &warnings, &variables)
+	if err == nil && len(starts) == 0 {
+		err = fmt.Errorf("%s: no services, or none without a profile", names)
+	}
+	return starts, err
+}
+
+// starts are those of a project's services, with notes about the files on the first.
+func (o Options) starts(files []string, project *types.Project, w *warnings, v *variables) ([]scenario.Start, error) {
+	names := strings.Join(files, ", ")
+	lines, texts, err := serviceLines(files)
 	if err != nil {
 		return nil, err
 	}
-	note := variables.note()
+	about := w.said
+	if note := v.note(texts); note != "" {
+		about = append(about, note)
+	}
 	var starts []scenario.Start
-	for i, name := range project.ServiceNames() {
+	for _, name := range project.ServiceNames() {
 		service := project.Services[name]
 		s, err := o.read(&service)
 		if err != nil {
@@ -127,15 +142,13 @@ func (o Options) Load(files []string) ([]scenario.Start, error) {
 		}
 		s.Where = lines[name]
 		s.Where.Path = "services." + name
-		if note != "" && i == 0 { // it is about the file
+		for _, note := range about {
 			s.Note(note)
 		}
+		about = nil // it is about the files
 		starts = append(starts, s)
 	}
 	join(starts, project)
-	if len(starts) == 0 {
-		return nil, fmt.Errorf("%s: no services, or none without a profile", names)
-	}
 	return starts, nil
 }
 
@@ -203,14 +216,7 @@ func join(starts []scenario.Start, project *types.Project) {
 // read turns a service into a start.
 func (o Options) read(c *types.ServiceConfig) (scenario.Start, error) {
 	s := scenario.Start{Name: c.Name, Syntax: scenario.Compose}
-	if o.Run != nil && o.Run.Service == c.Name {
-		o.Run.change(c)
-	}
-	if o.Swarm {
-		if keys := ignored(c); len(keys) > 0 {
-			s.Note("a swarm ignores " + strings.Join(keys, ", "))
-		}
-	}
+	o.adapt(&s, c)
 	s.Settings.Runtime = o.Runtime
 	s.Settings.PortStart = scenario.Unset
 	s.Request = scenario.Request{
@@ -245,16 +251,34 @@ func (o Options) read(c *types.ServiceConfig) (scenario.Start, error) {
 	if err := listens(&s, c); err != nil || o.Run == nil || o.Run.Service != c.Name {
 		return s, err
 	}
-	for _, text := range o.Run.Ports {
+	return s, o.Run.publish(&s)
+}
+
+// publish adds the ports that are published besides the service's own.
+func (r *Run) publish(s *scenario.Start) error {
+	for _, text := range r.Ports {
 		found, err := engine.Published(text, "-p "+text)
 		if err != nil {
-			return s, err
+			return err
 		}
 		for _, l := range found {
 			s.AddListen(l)
 		}
 	}
-	return s, nil
+	return nil
+}
+
+// adapt changes a service as the command line, or a swarm, does.
+func (o Options) adapt(s *scenario.Start, c *types.ServiceConfig) {
+	if o.Run != nil && o.Run.Service == c.Name {
+		o.Run.change(c)
+	}
+	if !o.Swarm {
+		return
+	}
+	if keys := ignored(c); len(keys) > 0 {
+		s.Note("a swarm ignores " + strings.Join(keys, ", "))
+	}
 }
 
 // namespaces is network_mode and userns_mode.
@@ -298,14 +322,15 @@ func listens(s *scenario.Start, c *types.ServiceConfig) error {
 	return nil
 }
 
-// serviceLines finds the line of each service. Where several files speak of one,
-// the last has the last word, and is where to change it.
-func serviceLines(files []string) (map[string]scenario.Where, error) {
+// serviceLines finds the line of each service, and the texts in the files. Where several
+// files speak of one service, the last has the last word, and is where to change it.
+func serviceLines(files []string) (map[string]scenario.Where, texts, error) {
 	lines := map[string]scenario.Where{}
+	found := texts{whole: true}
 	for _, file := range files {
 		data, err := plainfile.Read(file, limit.Compose)
 		if err != nil {
-			return nil, err
+			return nil, found, err
 		}
 		var document yaml.Node
 		if err := yaml.Unmarshal(data, &document); err != nil || len(document.Content) == 0 {
@@ -316,8 +341,9 @@ func serviceLines(files []string) (map[string]scenario.Where, error) {
 			key := services.Content[i]
 			lines[key.Value] = scenario.Where{File: filepath.Clean(file), Line: key.Line}
 		}
+		found.add(document.Content[0])
 	}
-	return lines, nil
+	return lines, found, nil
 }
 
 // value returns what stands behind a key of a mapping, or nil.

@@ -2,23 +2,33 @@ package compose
 
 import (
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/sirupsen/logrus"
-
-	"github.com/capwise/capwise/internal/printable"
 )
 
-// WarnTo makes compose-go, which logs for the whole program, write its warnings
-// to w: a line each, without colours.
-func WarnTo(w io.Writer) {
-	logrus.SetOutput(w)
-	logrus.SetFormatter(warning{})
+// warnings are what compose-go logs, by the logger of the whole program: they become
+// notes, each once.
+type warnings struct{ said []string }
+
+// collect has the library log to w until done is called.
+func (w *warnings) collect() (done func()) {
+	logger := logrus.StandardLogger()
+	out, formatter := logger.Out, logger.Formatter
+	logger.SetOutput(io.Discard)
+	logger.SetFormatter(w)
+	return func() {
+		logger.SetOutput(out)
+		logger.SetFormatter(formatter)
+	}
 }
 
-// warning words a log entry.
-type warning struct{}
-
-// Format implements [logrus.Formatter].
-func (warning) Format(e *logrus.Entry) ([]byte, error) {
-	return []byte("capwise: compose file: " + printable.Line(e.Message) + "\n"), nil
+// Format implements [logrus.Formatter]: it keeps the entry. That version: is obsolete
+// changes nothing.
+func (w *warnings) Format(e *logrus.Entry) ([]byte, error) {
+	if !strings.Contains(e.Message, "`version` is obsolete") && !slices.Contains(w.said, e.Message) {
+		w.said = append(w.said, e.Message)
+	}
+	return nil, nil
 }

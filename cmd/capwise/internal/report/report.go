@@ -325,9 +325,20 @@ func trace(s *scenario.Start, j *diagnose.Judgement) []Rule {
 func describe(s *scenario.Start) string {
 	words := []string{printable.Name(s.Name)}
 	if command := printable.Names(s.Program.Args); command != "" && command != s.Name {
-		words = append(words, "("+command+")")
+		words = append(words, "("+shortened(command)+")")
 	}
 	return strings.Join(words, " ")
+}
+
+// longest is how much of a command line is shown, which may be a whole script.
+const longest = 100
+
+func shortened(text string) string {
+	runes := []rune(text)
+	if len(runes) <= longest {
+		return text
+	}
+	return string(runes[:longest]) + "..."
 }
 
 // Worst is the verdict on all starts: fail if one fails, else depends if one does.

@@ -147,7 +147,7 @@ var cases = map[string]struct {
 				{If: "other", Set: func(s *scenario.Start) { s.Settings.UID = 7 }},
 			}})
 		}, works,
-		[]string{"OK    web (server -v): starts; no address is known, so no bind was judged (--listen)\n      starts\n"},
+		[]string{"OK    web (server -v): starts; no address is known, so no bind was judged (--listen)\n"},
 		[]string{"1000", "the user"},
 	},
 	"names of others": {

@@ -26,19 +26,50 @@ var (
 // then the remedies, then, if asked for, the trace.
 func (r *Report) WriteText(w io.Writer, trace bool) error {
 	var b strings.Builder
+	shared := r.shared()
 	for i := range r.Starts {
 		if i > 0 {
 			b.WriteByte('\n')
 		}
-		r.Starts[i].text(&b, trace)
+		r.Starts[i].text(&b, trace, shared)
+	}
+	for i, n := range shared {
+		if i == 0 {
+			b.WriteByte('\n')
+		}
+		fmt.Fprintf(&b, "note on %d of these: %s\n", r.count(n), printable.Line(n))
 	}
 	_, err := lipgloss.Fprint(printable.Raw(w), printable.Styled(b.String()))
 	return err
 }
 
-func (s *Start) text(b *strings.Builder, trace bool) {
+// shared is the notes that more than one start has, which are said once.
+func (r *Report) shared() []string {
+	var out []string
+	for i := range r.Starts {
+		for _, n := range r.Starts[i].Notes {
+			if !slices.Contains(out, n) && r.count(n) > 1 {
+				out = append(out, n)
+			}
+		}
+	}
+	return out
+}
+
+// count is how many starts have a note.
+func (r *Report) count(note string) (n int) {
+	for i := range r.Starts {
+		if slices.Contains(r.Starts[i].Notes, note) {
+			n++
+		}
+	}
+	return n
+}
+
+// text writes the answer for a start, without the notes that it shares with others.
+func (s *Start) text(b *strings.Builder, trace bool, shared []string) {
 	fmt.Fprintf(b, "%s  %s%s\n", mark(s.Verdict), s.title, s.about())
-	if s.Result != nil {
+	if s.Result != nil && (!s.blind || !s.Exec.OK || s.started(s.starts) != s.starts) { // which the first line says
 		s.Result.text(b, "      ", s.starts)
 	}
 	for i := range s.Depends {
@@ -48,7 +79,9 @@ func (s *Start) text(b *strings.Builder, trace bool) {
 	s.tried(b)
 	s.patches(b)
 	for _, n := range s.Notes {
-		fmt.Fprintf(b, "      note: %s\n", printable.Line(n))
+		if !slices.Contains(shared, n) {
+			fmt.Fprintf(b, "      note: %s\n", printable.Line(n))
+		}
 	}
 	if trace {
 		b.WriteString("      trace:\n")
@@ -75,19 +108,37 @@ func (r *Result) text(b *strings.Builder, indent, starts string) {
 	switch {
 	case !r.Exec.OK:
 		r.Exec.text(b, indent, "does not start")
-	case r.Credentials != nil:
-		fmt.Fprintf(b, "%s%s%s; %s\n", indent, starts, r.as, held(r.Credentials))
 	default:
-		fmt.Fprintf(b, "%s%s%s\n", indent, starts, r.as)
+		fmt.Fprintf(b, "%s%s\n", indent, r.started(starts))
 	}
-	for _, bind := range r.Binds {
+	for i := 0; i < len(r.Binds); {
+		bind := r.Binds[i]
+		what := []string{printable.Name(bind.what)}
+		for i++; i < len(r.Binds) && r.Binds[i].same(&bind); i++ {
+			what = append(what, printable.Name(r.Binds[i].what))
+		}
+		addresses := strings.Join(what, ", ") + ": "
+		if len(what) > 1 && (!bind.OK || bind.Needs == string(diagnose.Free)) {
+			addresses += "each "
+		}
 		if !bind.OK {
-			bind.text(b, indent, printable.Name(bind.what))
+			fmt.Fprintf(b, "%s%sfails with %s: %s\n%scause: %s\n", indent, addresses, bind.Errno, printable.Line(bind.Reason), indent, bind.Cause)
 			continue
 		}
-		fmt.Fprintf(b, "%s%s: %s\n", indent, printable.Name(bind.what), needs[diagnose.Needs(bind.Needs)])
+		fmt.Fprintf(b, "%s%s%s\n", indent, addresses, needs[diagnose.Needs(bind.Needs)])
 	}
 }
+
+// started says as whom it starts, and with what.
+func (r *Result) started(starts string) string {
+	if r.Credentials == nil {
+		return starts + r.as
+	}
+	return starts + r.as + "; " + held(r.Credentials)
+}
+
+// same reports whether the answer for another address is the same, word for word.
+func (b *Bind) same(o *Bind) bool { return b.Answer == o.Answer && b.Needs == o.Needs }
 
 // text says what comes of a start in one case.
 func (c *Case) text(b *strings.Builder, starts string) {

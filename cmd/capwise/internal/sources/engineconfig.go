@@ -3,6 +3,7 @@ package sources
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -315,7 +316,7 @@ func (o Options) quadlet(data []byte, name string) ([]Found, error) {
 	if len(container["Image"]) == 0 && len(container["Rootfs"]) == 0 {
 		return nil, fmt.Errorf("%s: it has no section [Container] with Image=, and starts nothing by itself: %w", name, ErrNotUnderstood)
 	}
-	if err := quadletKeys(container); err != nil {
+	if err := errors.Join(quadletKeys(container), quadletSpecifiers(container)); err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	args, err := quadletArguments(container)
@@ -368,21 +369,22 @@ func quadletKeys(c map[string][]string) error {
 
 // quadletSpecifiers puts in place of the specifiers of systemd.unit(5) what they stand for
 // in a unit of this user's manager, in values that are about users; others stay.
-func quadletSpecifiers(key, value string) (string, error) {
-	switch key {
-	case "User", "Group", "UserNS", "GroupAdd":
-	default:
-		return value, nil
-	}
+func quadletSpecifiers(c map[string][]string) error {
 	name := "root"
 	if uid := os.Geteuid(); uid != 0 {
 		name = strconv.Itoa(uid)
 	}
-	value = strings.NewReplacer("%%", "\x00", "%U", strconv.Itoa(os.Geteuid()), "%G", strconv.Itoa(os.Getegid()), "%u", name, "%g", name).Replace(value)
-	if strings.Contains(value, "%") {
-		return "", fmt.Errorf("%s=%s: the specifier is not followed here: %w", key, value, ErrNotUnderstood)
+	fill := strings.NewReplacer("%%", "\x00", "%U", strconv.Itoa(os.Geteuid()), "%G", strconv.Itoa(os.Getegid()), "%u", name, "%g", name)
+	for _, key := range []string{"User", "Group", "UserNS", "GroupAdd"} {
+		for i, value := range c[key] {
+			filled := fill.Replace(value)
+			if strings.Contains(filled, "%") {
+				return fmt.Errorf("%s=%s: the specifier is not followed here: %w", key, value, ErrNotUnderstood)
+			}
+			c[key][i] = strings.ReplaceAll(filled, "\x00", "%")
+		}
 	}
-	return strings.ReplaceAll(value, "\x00", "%"), nil
+	return nil
 }
 
 // quadletArguments are those of podman run.

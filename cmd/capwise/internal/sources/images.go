@@ -66,7 +66,7 @@ type images struct {
 	where  string
 	opened []*rootfs.Image
 	err    error
-	said   bool // why an image could not be read
+	said   string // why an image could not be read
 	// docker is the version of the Docker at hand, once that was asked for.
 	docker *string
 }
@@ -89,11 +89,9 @@ func (i *images) resolve(f Found) ([]Found, error) {
 		}
 	}
 	if i.err != nil {
-		if !again { // the other starts of the image need not say it, too
-			f.Note(i.whyNot())
-		}
+		f.Note(i.whyNot())
 		lookup.Resolve(f.Start, nil, scenario.ImageConfig{}, i.options.givenFor(f.Start))
-		return []Found{f}, nil
+		return []Found{f}, nil //nolint:nilerr // which is a note
 	}
 	if i.where != "" {
 		i.askVersion(f.Start)
@@ -102,14 +100,17 @@ func (i *images) resolve(f Found) ([]Found, error) {
 	return i.inEach(f), nil
 }
 
-// whyNot says why the image could not be read: whole the first time, for the engines say
-// the same of each image.
+// whyNot says why the image could not be read. Where only the engines here are asked, that
+// is the same for each image, and the finder says it the first time only.
 func (i *images) whyNot() string {
-	if !i.said || !errors.Is(i.err, locate.ErrNotFound) {
-		i.said = true
+	if !errors.Is(i.err, locate.ErrNotFound) {
 		return i.err.Error()
 	}
-	return fmt.Sprintf("image %q: %v, for the reasons above", i.name, locate.ErrNotFound)
+	why := "its image is " + strings.TrimPrefix(i.err.Error(), fmt.Sprintf("image %q: ", i.name))
+	if i.said == "" || !i.options.Offline {
+		i.said = why
+	}
+	return i.said
 }
 
 // inEach looks up the program of a start in each of the images that are meant.
