@@ -313,7 +313,7 @@ func (x *candidate) changeSettings(c Change, s *scenario.Start) {
 	case AllowNewPrivs:
 		set.NoNewPrivs = set.NoNewPrivsImplied
 	default: // RunAsRoot
-		if g := set.Given; g != nil && set.UID != 0 {
+		if g := set.Given; g != nil && set.UID != 0 && s.Syntax != scenario.OCI { // whose sets are what config.json says
 			g.Permitted, g.Effective = g.Permitted|g.Bounding, g.Effective|g.Bounding
 		}
 		set.UID, set.Somebody = 0, false

@@ -15,7 +15,7 @@ func (x *candidate) flag(c Change) string {
 	case Sysctl:
 		return fmt.Sprintf("%s--sysctl=net.ipv4.ip_unprivileged_port_start=%d", run, x.port)
 	case AddCapability:
-		return run + "--cap-add=" + strings.Join(x.names(""), " --cap-add=")
+		return run + "--cap-add=" + strings.Join(x.names(""), " --cap-add=") + x.notDropped()
 	case AllowNewPrivs:
 		return run + "without --security-opt=no-new-privileges"
 	case OwnNetwork:
@@ -31,6 +31,17 @@ func (x *candidate) flag(c Change) string {
 	default:
 		return ""
 	}
+}
+
+// notDropped says what must not be dropped by name if it is added: Podman refuses both,
+// and where all is added, Docker drops it still.
+func (x *candidate) notDropped() string {
+	set := &x.start.Settings
+	both := x.added() & set.Dropped
+	if both == 0 || set.Runtime.Name != scenario.Podman && set.Added != capset.All {
+		return ""
+	}
+	return ", and no longer dropping " + strings.Join(capWords(both, ""), ", ")
 }
 
 // at puts the place in the file before a change.
@@ -70,7 +81,7 @@ func (x *candidate) composeKey(c Change) string {
 	case Sysctl:
 		return x.at(fmt.Sprintf("sysctls: {net.ipv4.ip_unprivileged_port_start: %d}", x.port))
 	case AddCapability:
-		return x.at("cap_add: [" + strings.Join(x.names(""), ", ") + "]")
+		return x.at("cap_add: [" + strings.Join(x.names(""), ", ") + "]" + x.notDropped())
 	case AllowNewPrivs:
 		return x.at("security_opt: leave out no-new-privileges")
 	case OwnNetwork:

@@ -89,20 +89,15 @@ func (j *Judgement) sandboxedBind(s *scenario.Start, l scenario.Listen, a Answer
 		by.Needs, by.Rules = Fail, a.Rules
 		return by
 	}
-	if by, refused := filtered(s, listenCalls[0], "a listener"); refused {
+	if by, refused := filtered(s, "socket", "a listener"); refused {
 		return refuse(by)
 	}
 	if v4, v6 := l.Families(); (!v4 || s.Settings.Sandbox.NoIPv4) && (!v6 || s.Settings.Sandbox.NoIPv6) {
 		families := strings.Join(familiesOf(l), " and ")
 		return refuse(Answer{Errno: law.EAFNOSUPPORT, Cause: FamilyRefused, Reason: fmt.Sprintf("socket(2) is refused for the address families of %s (%s)", l, families)})
 	}
-	for _, call := range listenCalls[1:] {
-		if call == "listen" && !strings.HasPrefix(l.Network, "tcp") {
-			continue
-		}
-		if by, refused := filtered(s, call, "a listener"); refused {
-			return refuse(by)
-		}
+	if by, refused := filtered(s, "bind", "a listener"); refused {
+		return refuse(by)
 	}
 	if by, refused := filtered(s, "capset", "raising "+capName(capset.NetBindService)); refused && j.raises(s, a) {
 		switch {
@@ -115,6 +110,9 @@ func (j *Judgement) sandboxedBind(s *scenario.Start, l scenario.Listen, a Answer
 	}
 	if a.OK() && s.Settings.Sandbox.PortRefused(l) {
 		return refuse(Answer{Errno: law.EPERM, Cause: PortRefused, Reason: fmt.Sprintf("the unit's rules for sockets refuse %s", l)})
+	}
+	if by, refused := filtered(s, "listen", "a listener"); refused && a.OK() && strings.HasPrefix(l.Network, "tcp") {
+		return refuse(by)
 	}
 	return a
 }

@@ -91,6 +91,8 @@ type Request struct {
 	// AsRoot says that the program runs as root, and that User and Groups have to exist
 	// all the same.
 	AsRoot bool
+	// Prefix is the signs before the program in a unit's ExecStart=.
+	Prefix string
 	// Root is the folder of the machine that is the program's root; "" for none.
 	Root string
 	// Path is the search path for the program, and WorkDir where relative names
@@ -211,7 +213,7 @@ type Settings struct {
 	// of its own.
 	Added capset.Set
 	// Dropped is what was dropped by name, which Kubernetes' runtimes take away whatever
-	// is added.
+	// is added, and Podman does not allow to be added.
 	Dropped capset.Set
 	// Ambient is what the runtime is asked to make ambient.
 	Ambient capset.Set

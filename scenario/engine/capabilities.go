@@ -31,7 +31,7 @@ func (r Request) Grant(settings *scenario.Settings) error {
 	if addAll {
 		add = capset.All
 	}
-	settings.Added = add
+	settings.Added, settings.Dropped = add, drop
 	base := settings.Runtime.Behaviour().Default
 	switch {
 	case r.Privileged:

@@ -14,7 +14,9 @@ type command struct {
 	asRoot bool
 	// literal is the prefix :, with which variables are left as they stand.
 	literal bool
-	at      assignment
+	// prefixes is all of them.
+	prefixes string
+	at       assignment
 }
 
 // commands reads ExecStart=.
@@ -63,7 +65,7 @@ func readCommand(words []string) (command, error) {
 	}
 	program := strings.TrimLeft(words[0], "-@:+!|")
 	prefixes := words[0][:len(words[0])-len(program)]
-	c.full = strings.Contains(prefixes, "+")
+	c.prefixes, c.full = prefixes, strings.Contains(prefixes, "+")
 	// Twice, it is for kernels without ambient capabilities.
 	c.asRoot = strings.Count(prefixes, "!") == 1
 	c.literal = strings.Contains(prefixes, ":")

@@ -122,7 +122,7 @@ func (u *reader) fill(start *scenario.Start, c command) {
 		c.args = environment.replace(c.args)
 	}
 	u.privileges(start, c)
-	start.Request.Entrypoint, start.Request.Args = c.args[:1:1], c.args[1:]
+	start.Request.Prefix, start.Request.Entrypoint, start.Request.Args = c.prefixes, c.args[:1:1], c.args[1:]
 	start.Request.Path = environment.values["PATH"]
 	if path := u.value("Service.ExecSearchPath"); path != "" {
 		start.Request.Path = path

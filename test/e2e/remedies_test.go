@@ -61,7 +61,7 @@ func remedyUnits(t *testing.T, variants []*variant) {
 			case onHost:
 				open = append(open, newRemedied(t, v, m))
 			default:
-				counts[m.ByHand]++
+				t.Errorf("the remedy %q (%s) is %s\n%s", m.How, m.Change, m.ByHand, v.text)
 				continue
 			}
 			counts[m.Change]++

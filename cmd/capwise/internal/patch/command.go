@@ -61,6 +61,28 @@ func (o *options) remove(names []string, matches func(value string) bool) {
 	}
 }
 
+// edit changes the values of an option, and leaves it out where "" becomes of one.
+func (o *options) edit(name string, changed func(value string) string) {
+	for i := 1; i < len(o.before); i++ {
+		value, attached := strings.CutPrefix(o.before[i], name+"=")
+		n := 1
+		if !attached {
+			if o.before[i] != name || i+1 >= len(o.before) {
+				continue
+			}
+			value, n = o.before[i+1], 2
+		}
+		with := []string{name + "=" + changed(value)}
+		if changed(value) == value {
+			with = o.before[i : i+n]
+		} else if changed(value) == "" {
+			with = nil
+		}
+		o.before = slices.Replace(o.before, i, i+n, slices.Clone(with)...)
+		i += len(with) - 1
+	}
+}
+
 func (o *options) change(c *change) error {
 	switch c.Change {
 	case diagnose.Sysctl:
@@ -71,6 +93,7 @@ func (o *options) change(c *change) error {
 		for _, name := range c.added("") {
 			o.add("--cap-add=" + name)
 		}
+		o.edit("--cap-drop", c.keptDrops) // Podman refuses to both add and drop
 	case diagnose.AllowNewPrivs:
 		o.remove([]string{"--security-opt"}, func(v string) bool { return strings.HasPrefix(v, "no-new-privileges") })
 	case diagnose.OwnNetwork:
@@ -99,6 +122,12 @@ func (o *options) change(c *change) error {
 // systemdRun puts properties before the program.
 func systemdRun(args []string, changes []change) (Patch, error) {
 	n, ok := unit.ProgramAt(args)
+	program := args[min(n, len(args)):]
+	if i := slices.IndexFunc(changes, func(c change) bool { return c.Change == diagnose.Direct }); i >= 0 {
+		last := changes[i].before.Program.Last()
+		program = append([]string{last.Path}, last.Args[min(1, len(last.Args)):]...)
+		changes = slices.Delete(slices.Clone(changes), i, i+1)
+	}
 	lines, err := directives(changes)
 	if !ok || err != nil {
 		return Patch{}, inSource
@@ -110,7 +139,7 @@ func systemdRun(args []string, changes []change) (Patch, error) {
 	for _, l := range lines {
 		whole = append(whole, "--property="+l)
 	}
-	whole = append(whole, args[n:]...)
+	whole = append(whole, program...)
 	return Patch{Text: line(whole) + "\n", New: Source{Command: whole}}, nil
 }
 

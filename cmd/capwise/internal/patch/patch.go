@@ -52,8 +52,9 @@ type Source struct {
 type Image struct {
 	// User is its USER.
 	User string
-	// Setcap says that it has the program setcap.
-	Setcap bool
+	// Setcap is the path of its program setcap, or the name where that is not known; "" for
+	// none.
+	Setcap string
 }
 
 // Patch is a remedy, written into the source.
@@ -189,6 +190,12 @@ func directives(changes []change) ([]string, error) {
 			lines = append(lines, "SystemCallFilter="+diagnose.FilterNames(c.allowed()))
 		case diagnose.AllowFamilies:
 			lines = append(lines, "RestrictAddressFamilies=AF_INET AF_INET6")
+		case diagnose.Direct:
+			command, err := c.execStart()
+			if err != nil {
+				return nil, err
+			}
+			lines = append(lines, "ExecStart=", "ExecStart="+command)
 		case diagnose.AllowExec:
 			lines = append(lines, "NoExecPaths=")
 		default:
@@ -206,6 +213,48 @@ func (c *change) added(prefix string) []string {
 		out = append(out, prefix+strings.ToUpper(strings.TrimPrefix(each.String(), "cap_")))
 	}
 	return out
+}
+
+// execStart is the command of a unit without what executes the program that listens.
+func (c *change) execStart() (string, error) {
+	s, last := c.before, c.before.Program.Last()
+	if len(last.Args) == 0 || strings.Contains(s.Name, " ") { // one of several ExecStart=
+		return "", inSource
+	}
+	words := []string{strings.ReplaceAll(s.Request.Prefix, "@", "") + unitWord(last.Path)}
+	for _, arg := range last.Args[1:] {
+		if strings.ContainsAny(arg, "$\n\r") { // which systemd reads in ways of its own
+			return "", inSource
+		}
+		words = append(words, unitWord(arg))
+	}
+	return strings.Join(words, " "), nil
+}
+
+// unitWord is a word of a command as systemd reads it.
+func unitWord(word string) string {
+	word = strings.ReplaceAll(word, "%", "%%")
+	if plain.MatchString(strings.ReplaceAll(word, "%", "")) {
+		return word
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(word) + `"`
+}
+
+// keptDrops is names of capabilities that are dropped, with commas, without those that
+// are added.
+func (c *change) keptDrops(names string) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(names, ","), c.adds), ",")
+}
+
+// adds reports whether a capability, as engines and manifests name it, is one that is
+// added.
+func (c *change) adds(name string) bool {
+	name = strings.ToLower(name)
+	if !strings.HasPrefix(name, "cap_") {
+		name = "cap_" + name
+	}
+	one, err := capset.ParseCap(name)
+	return err == nil && (c.after.Settings.Granted &^ c.before.Settings.Granted).Has(one)
 }
 
 // allowed is the system calls that a filter refused.
@@ -242,6 +291,9 @@ func (c *change) service(d *document, path []step) error {
 	case diagnose.NoSysctl:
 		return d.without(at(path, "sysctls"), isNet)
 	case diagnose.AddCapability:
+		if err := d.without(at(path, "cap_drop"), c.adds); err != nil { // Podman refuses to both add and drop
+			return err
+		}
 		return d.add(at(path, "cap_add"), c.added(""))
 	case diagnose.AllowNewPrivs:
 		return d.without(at(path, "security_opt"), func(s string) bool { return strings.HasPrefix(s, "no-new-privileges") })
@@ -307,10 +359,7 @@ func (c *change) container(d *document, path []step) error {
 		if err := d.add(at(context, "capabilities", "add"), c.added("")); err != nil {
 			return err
 		}
-		return d.without(at(context, "capabilities", "drop"), func(s string) bool {
-			one, err := capset.ParseCap("cap_" + strings.ToLower(s))
-			return err == nil && (c.after.Settings.Granted &^ c.before.Settings.Granted).Has(one)
-		})
+		return d.without(at(context, "capabilities", "drop"), c.adds)
 	case diagnose.AllowNewPrivs:
 		return d.set(at(context, "allowPrivilegeEscalation"), "true")
 	case diagnose.OwnNetwork:

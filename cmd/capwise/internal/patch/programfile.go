@@ -61,8 +61,11 @@ func containerfile(known *Image, s *scenario.Start, setcap []string) (string, er
 	if !imageName.MatchString(name) {
 		return "", ByHand("in the image, by the command that it names")
 	}
-	if known != nil && !known.Setcap {
-		return "", ByHand("where the image is built: it has no setcap")
+	if known != nil {
+		if known.Setcap == "" {
+			return "", ByHand("where the image is built: it has no setcap")
+		}
+		setcap[0] = known.Setcap // wherever its PATH leads
 	}
 	command, err := json.Marshal(setcap)
 	if err != nil {
@@ -72,8 +75,8 @@ func containerfile(known *Image, s *scenario.Start, setcap []string) (string, er
 	if s.Syntax == scenario.PodmanRun {
 		builder = "podman"
 	}
-	text := fmt.Sprintf("# %s build --tag=%s .\n", builder, name)
-	if known == nil {
+	text := fmt.Sprintf("# %s build --file=Containerfile --tag=%s .\n", builder, name)
+	if setcap[0] == "setcap" {
 		text += "# The image has to have setcap (package libcap or libcap2-bin).\n"
 	}
 	run := fmt.Sprintf("RUN %s\n", command)

@@ -133,8 +133,10 @@ func (i *images) inEach(f Found) []Found {
 func factsOf(img *rootfs.Image) *patch.Image {
 	facts := &patch.Image{User: img.Config.User}
 	for _, name := range []string{"/usr/sbin/setcap", "/sbin/setcap", "/usr/bin/setcap", "/bin/setcap"} {
-		_, err := img.Stat(name)
-		facts.Setcap = facts.Setcap || err == nil
+		if _, err := img.Stat(name); err == nil {
+			facts.Setcap = name
+			break
+		}
 	}
 	return facts
 }

@@ -30,6 +30,9 @@ type source struct {
 // why not; [patch.ByHand] where it is to be made instead.
 func (o Options) Patch(k law.Kernel, f Found, r *diagnose.Remedy) (patch.Patch, error) {
 	src := patch.Source{Command: f.source.command, Text: f.source.text, Image: f.image}
+	if user := o.givenFor(f.Start).User; src.Image == nil && user != "" {
+		src.Image = &patch.Image{User: user, Setcap: "setcap"}
+	}
 	if f.source.kind == kindCompose && f.Where.File != "" {
 		text, err := plainfile.Read(f.Where.File, limit.Compose)
 		if err != nil {
