@@ -233,25 +233,33 @@ func (o Options) read(c *types.ServiceConfig) (scenario.Start, error) {
 	if s.Request.Entrypoint != nil && s.Request.Args == nil {
 		s.Request.Args = []string{} // an entrypoint of one's own does without the image's command
 	}
-	request := engine.Request{Add: c.CapAdd, Drop: c.CapDrop, Privileged: c.Privileged}
-	if err := request.Grant(&s.Settings); err != nil {
+	if err := privileges(&s, c); err != nil {
 		return s, err
-	}
-	for _, text := range c.SecurityOpt {
-		if err := engine.SecurityOption(&s, text); err != nil {
-			return s, err
-		}
-	}
-	for name, value := range c.Sysctls {
-		if err := engine.Sysctl(&s, name, value); err != nil {
-			return s, err
-		}
 	}
 	namespaces(&s, c)
 	if err := listens(&s, c); err != nil || o.Run == nil || o.Run.Service != c.Name {
 		return s, err
 	}
 	return s, o.Run.publish(&s)
+}
+
+// privileges is cap_add, cap_drop, security_opt and sysctls.
+func privileges(s *scenario.Start, c *types.ServiceConfig) error {
+	request := engine.Request{Add: c.CapAdd, Drop: c.CapDrop, Privileged: c.Privileged}
+	if err := request.Grant(&s.Settings); err != nil {
+		return err
+	}
+	for _, text := range c.SecurityOpt {
+		if err := engine.SecurityOption(s, text); err != nil {
+			return err
+		}
+	}
+	for name, value := range c.Sysctls {
+		if err := engine.Sysctl(s, name, value); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // publish adds the ports that are published besides the service's own.

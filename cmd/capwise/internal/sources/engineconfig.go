@@ -399,12 +399,8 @@ func quadletArguments(c map[string][]string) ([]string, error) {
 		}
 		return ""
 	}
-	if last("Group") != "" && last("User") != "" {
-		user, err := quadletSpecifiers("User", last("User")+":"+last("Group"))
-		if err != nil {
-			return nil, err
-		}
-		options = append(options, "--user="+user)
+	if group := last("Group"); group != "" && last("User") != "" {
+		options = append(options, "--user="+last("User")+":"+group)
 	}
 	slices.Sort(options)
 	for _, more := range c["PodmanArgs"] {
@@ -438,10 +434,6 @@ func quadletOptions(c map[string][]string) ([]string, error) {
 				}
 			}
 			for _, v := range list {
-				v, err := quadletSpecifiers(key, v)
-				if err != nil {
-					return nil, err
-				}
 				options = append(options, "--"+flag+"="+v)
 			}
 		}
