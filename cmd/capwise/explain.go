@@ -82,7 +82,7 @@ func newExplain() *cobra.Command {
 	f.StringVar(&e.version, "runtime-version", "", "version of the runtime where it matters, such as 20.10.24 or cri-o:1.30")
 	f.StringVar(&e.kernel, "kernel", "", "release of the kernel where it matters, such as 6.1")
 	f.StringVar(&e.policy, "policy", "", "withhold what the policy of a Kubernetes platform forbids: baseline, restricted (Pod Security) or restricted-v2 (OpenShift)")
-	f.BoolVar(&e.patch, "patch", false, "show each remedy applied to the source: as a unified diff, or as the whole new command line; what changes the program, its file or the host is left to you")
+	f.BoolVar(&e.patch, "patch", false, "show each remedy applied to the source: as a unified diff, or as the whole new command line; a change of the program's file as a Containerfile, or as a command; what is left to you is said")
 	f.BoolVar(&e.try, "try", false, "start a probe in the place of the program, on this kernel, and say where kernel and prediction differ (needs root or user namespaces)")
 	f.BoolVar(&e.offline, "offline", false, "ask no registry for an image that the engines here do not have (also if CAPWISE_OFFLINE is set)")
 	e.cache.register(f)
@@ -120,6 +120,7 @@ func (e *explain) run(cmd *cobra.Command, args []string) error {
 			forbids = options.Policy.Of(s.Container)
 		}
 		outlook := diagnose.Weigh(kernel, s.Start, forbids)
+		outlook.Remedies = options.Uphold(kernel, s, outlook.Remedies)
 		answer := report.New(s.Start, &outlook)
 		if e.patch {
 			patches(options, kernel, s, &outlook, &answer)

@@ -128,6 +128,10 @@ func (u *reader) mountedAnew(dynamic bool) []string {
 	out := slices.Concat(u.nosuidUnder(false), u.bound(), u.temporary())
 	if system := u.value("Service.ProtectSystem"); dynamic || system == "strict" {
 		out = append(out, u.lists()...)
+		// What is read-only already, ReadOnlyPaths= does not mount anew (drop_nop of
+		// core/namespace.c, seen with 252.38).
+		readOnly := u.paths("ReadOnlyPaths")
+		out = slices.DeleteFunc(out, func(folder string) bool { return slices.Contains(readOnly, folder) })
 		out = append(out, "/home", "/root", "/run/user")
 	}
 	return out

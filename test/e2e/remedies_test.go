@@ -93,6 +93,10 @@ func newRemedied(t *testing.T, v *variant, m *remedyFound) *remedied {
 	}
 	if m.Patch != "" {
 		name, text := newFile(t, m.Patch)
+		text = strings.ReplaceAll(text, "tcp/"+v.listen.Address, "tcp/"+r.listen.Address)
+		if r.copied != "" {
+			text = strings.ReplaceAll(text, v.program.Path, r.copied)
+		}
 		r.dropIn = filepath.Join(systemdEngine.Root(), name)
 		err := os.MkdirAll(filepath.Dir(r.dropIn), 0o755)
 		if err := errors.Join(err, os.WriteFile(r.dropIn, []byte(text), 0o644)); err != nil {

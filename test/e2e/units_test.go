@@ -110,6 +110,7 @@ var unitSettings = []string{
 	"RestrictAddressFamilies=AF_INET AF_INET6\nRestrictAddressFamilies=~AF_INET AF_INET6",
 	"NoExecPaths=/\nExecPaths=PROGRAMS", "NoExecPaths=PROGRAMS", "NoExecPaths=/\nExecPaths=/usr", "NoExecPaths=PROGRAMS\nNoExecPaths=",
 	"NoExecPaths=/\nReadOnlyPaths=PROGRAMS", "NoExecPaths=/\nBindReadOnlyPaths=PROGRAMS", "NoExecPaths=/\nTemporaryFileSystem=/var\nBindPaths=PROGRAMS",
+	"ProtectSystem=strict\nNoExecPaths=/\nReadOnlyPaths=PROGRAMS", "DynamicUser=yes\nNoExecPaths=/\nReadOnlyPaths=PROGRAMS",
 	"NoExecPaths=/var\nReadWritePaths=PROGRAMS", "SystemCallFilter=~socket:EPERM\nSystemCallFilter=@system-service", "ProtectSystem=strict", "ProtectHome=yes", "PrivateTmp=yes", "InaccessiblePaths=PROGRAMS", "TemporaryFileSystem=/var:ro",
 	"TemporaryFileSystem=/var\nBindReadOnlyPaths=PROGRAMS", "PrivateUsers=yes", "PrivateUsers=yes\nAmbientCapabilities=CAP_NET_BIND_SERVICE",
 	"PrivateDevices=yes", "RestrictSUIDSGID=yes", "LockPersonality=yes", "ProtectClock=yes", "PrivateNetwork=yes", "SocketBindDeny=any",

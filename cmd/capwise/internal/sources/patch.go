@@ -25,6 +25,21 @@ type source struct {
 	line    line
 }
 
+// errRefuted is the error of a remedy after which the source, read again, does not work.
+var errRefuted = errors.New("the changed source, read again, does not work")
+
+// Uphold leaves out the remedies of a unit that its text, read again with them, refutes:
+// what systemd makes of a unit is in places a matter of several lines.
+func (o Options) Uphold(k law.Kernel, f Found, remedies []diagnose.Remedy) []diagnose.Remedy {
+	if f.Syntax != scenario.Unit && f.Syntax != scenario.SystemdRun {
+		return remedies
+	}
+	return slices.DeleteFunc(remedies, func(r diagnose.Remedy) bool {
+		_, err := o.Patch(k, f, &r)
+		return errors.Is(err, errRefuted)
+	})
+}
+
 // Patch writes a remedy into the text of the source, and reads that again: it is returned
 // only where the start that the new text describes works in every case. An error says
 // why not; [patch.ByHand] where it is to be made instead.
@@ -66,7 +81,7 @@ func (o Options) Patch(k law.Kernel, f Found, r *diagnose.Remedy) (patch.Patch, 
 		withHand(s, r)
 	}
 	if outlook := diagnose.Weigh(k, s, nil); !outlook.OK() {
-		return p, errors.New("the changed source, read again, does not work")
+		return p, errRefuted
 	}
 	return p, nil
 }
