@@ -313,13 +313,20 @@ func (x *candidate) changeSettings(c Change, s *scenario.Start) {
 	case AllowNewPrivs:
 		set.NoNewPrivs = set.NoNewPrivsImplied
 	default: // RunAsRoot
-		if g := set.Given; g != nil && set.UID != 0 && s.Syntax != scenario.OCI { // whose sets are what config.json says
-			g.Permitted, g.Effective = g.Permitted|g.Bounding, g.Effective|g.Bounding
-		}
-		set.UID, set.Somebody = 0, false
-		if s.Request.NonRoot && s.Refused == nil {
-			s.Refused = &scenario.Refusal{Cause: scenario.CauseRunAsNonRoot, Reason: "runAsNonRoot is set, and runAsUser is 0"}
-		}
+		makeRoot(s)
+	}
+}
+
+// makeRoot runs the program as root. The sets of a config.json are what it says, whoever
+// the user is.
+func makeRoot(s *scenario.Start) {
+	set := &s.Settings
+	if g := set.Given; g != nil && set.UID != 0 && s.Syntax != scenario.OCI {
+		g.Permitted, g.Effective = g.Permitted|g.Bounding, g.Effective|g.Bounding
+	}
+	set.UID, set.Somebody = 0, false
+	if s.Request.NonRoot && s.Refused == nil {
+		s.Refused = &scenario.Refusal{Cause: scenario.CauseRunAsNonRoot, Reason: "runAsNonRoot is set, and runAsUser is 0"}
 	}
 }
 

@@ -87,7 +87,7 @@ func (j *Judgement) run(k law.Kernel, s *scenario.Start) {
 			return
 		}
 		file := step.File
-		file.Nosuid = file.Nosuid || s.Settings.Nosuid
+		file.Nosuid = file.Nosuid || s.Settings.Nosuid || s.Settings.Sandbox.MountedNosuid(step.Path)
 		o := law.Exec(k, j.Task, file)
 		j.Outcomes = append(j.Outcomes, o)
 		j.Task, j.Exec.Errno, j.Exec.Rules = o.Task, o.Errno, o.Rules

@@ -20,6 +20,8 @@ type Sandbox struct {
 	NoExec, Exec []string
 	// Hidden is folders over which something else is mounted.
 	Hidden []HiddenFolder
+	// Nosuid is folders that are mounted nosuid.
+	Nosuid []string
 	// Missing is why the mounts of the sandbox cannot be made, so that nothing starts; ""
 	// where they can.
 	Missing string
@@ -68,6 +70,15 @@ func (s *Sandbox) Hides(name string) *HiddenFolder {
 func (s *Sandbox) Executable(name string) bool {
 	not := nearest(name, s.NoExec)
 	return not == 0 || not < nearest(name, s.Exec)
+}
+
+// MountedNosuid reports whether a program is in a folder that is mounted nosuid. One
+// without a folder is assumed to be in /usr/bin.
+func (s *Sandbox) MountedNosuid(name string) bool {
+	if !strings.Contains(name, "/") {
+		name = "/usr/bin/" + name
+	}
+	return slices.ContainsFunc(s.Nosuid, func(folder string) bool { return InFolder(name, folder) })
 }
 
 // nearest returns the length of the longest of the folders that a name lies in; 0 for

@@ -38,7 +38,9 @@ func (u *reader) privileges(start *scenario.Start, c command) {
 	explicit := u.enabled("Service.NoNewPrivileges")
 	s.NoNewPrivsImplied = dynamic || u.filtersImply(start, c)
 	s.NoNewPrivs = explicit || s.NoNewPrivsImplied
-	s.Nosuid = (explicit || dynamic) && isUnder(c.args[0], u.nosuidUnder(dynamic))
+	if explicit || dynamic {
+		s.Sandbox.Nosuid = u.nosuidUnder(dynamic)
+	}
 	if u.isSet("Service.PrivateUsers") {
 		s.UserNamespace = true
 	}

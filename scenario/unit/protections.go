@@ -1,7 +1,6 @@
 package unit
 
 import (
-	"path"
 	"strings"
 
 	"github.com/capwise/capwise/capset"
@@ -89,20 +88,4 @@ func mounted(word string, bind bool) string {
 		return parts[1]
 	}
 	return parts[0]
-}
-
-// isUnder reports whether a program lies below one of the folders. One without
-// a path is looked for in folders of the system, most of them below /usr.
-func isUnder(program string, folders []string) bool {
-	if !strings.HasPrefix(program, "/") {
-		program = "/usr/bin/" + program
-	}
-	program = path.Clean(program)
-	for _, folder := range folders {
-		folder = path.Clean(folder)
-		if folder == "/" || program == folder || strings.HasPrefix(program, folder+"/") {
-			return true
-		}
-	}
-	return false
 }

@@ -40,7 +40,7 @@ func TestLoad(t *testing.T) {
 		Where: scenario.Where{File: "testdata/system/web.service.d/20-second.conf", Line: 3, Path: "Service.ExecStart"},
 		Settings: scenario.Settings{
 			Runtime: scenario.Runtime{Name: scenario.Systemd, Version: "252"}, Granted: bind,
-			NoNewPrivs: true, Nosuid: true, Network: scenario.NetworkHost, PortStart: scenario.Unset,
+			NoNewPrivs: true, Sandbox: scenario.Sandbox{Nosuid: []string{"/usr", "/boot", "/efi", "/etc"}}, Network: scenario.NetworkHost, PortStart: scenario.Unset,
 		},
 		Request: scenario.Request{Entrypoint: []string{"/usr/sbin/web2"}, Args: []string{}, User: "www-data", UserOfHost: true},
 		Notes: []string{
@@ -65,10 +65,10 @@ func TestCommands(t *testing.T) {
 		t.Fatalf("%d starts, %v", len(starts), err)
 	}
 	first, second, third := starts[0], starts[1], starts[2]
-	if first.Name != "job@blue.service (ExecStart= 1)" || first.Settings.UID != dynamicUID || !first.Settings.NoNewPrivsImplied || !first.Settings.Nosuid {
+	if first.Name != "job@blue.service (ExecStart= 1)" || first.Settings.UID != dynamicUID || !first.Settings.NoNewPrivsImplied || !first.Settings.Sandbox.MountedNosuid("/usr/bin/x") {
 		t.Errorf("first: %+v", first)
 	}
-	if s := second.Settings; s.UID != 0 || s.NoNewPrivs || s.Nosuid || s.Granted != capset.All || second.Where.Line != 5 {
+	if s := second.Settings; s.UID != 0 || s.NoNewPrivs || s.Sandbox.MountedNosuid("/usr/bin/x") || s.Granted != capset.All || second.Where.Line != 5 {
 		t.Errorf("with +: %+v", second)
 	}
 	if s := third.Settings; s.UID != 0 || !s.NoNewPrivs || fmt.Sprint(third.Request.Args) != "[a ; b]" {
@@ -161,7 +161,7 @@ func TestNoNewPrivs(t *testing.T) {
 		"DynamicUser=yes\nNoNewPrivileges=no":                          {true, true, true},
 	} {
 		s := service(t, "252.38", lines).Settings
-		if got := (want{s.NoNewPrivs, s.NoNewPrivsImplied, s.Nosuid}); got != w {
+		if got := (want{s.NoNewPrivs, s.NoNewPrivsImplied, s.Sandbox.MountedNosuid("/usr/bin/x")}); got != w {
 			t.Errorf("%q: %+v, want %+v", lines, got, w)
 		}
 	}
@@ -263,8 +263,8 @@ func TestRun(t *testing.T) {
 			return s.Name == "web" && s.Settings.UID == 7 && s.Settings.NoNewPrivs && fmt.Sprint(s.Request.Args) == "[-p x]"
 		},
 		"systemd-run --uid=web --gid=www -E PATH=/x:/y web":            func(s scenario.Start) bool { return s.Request.User == "web:www" && s.Request.Path == "/x:/y" },
-		"sudo systemd-run --property=DynamicUser=yes web":              func(s scenario.Start) bool { return s.Settings.NoNewPrivs && s.Settings.Nosuid },
-		"systemd-run -p ProtectSystem=strict -p NoNewPrivileges=1 web": func(s scenario.Start) bool { return s.Settings.Nosuid },
+		"sudo systemd-run --property=DynamicUser=yes web":              func(s scenario.Start) bool { return s.Settings.NoNewPrivs && s.Settings.Sandbox.MountedNosuid("web") },
+		"systemd-run -p ProtectSystem=strict -p NoNewPrivileges=1 web": func(s scenario.Start) bool { return s.Settings.Sandbox.MountedNosuid("web") },
 		"systemd-run --socket-property=ListenStream=80 web":            func(s scenario.Start) bool { return strings.Contains(fmt.Sprint(s.Notes), "ListenStream=80") },
 		"systemd-run --scope --uid=5 -p NoNewPrivileges=yes web": func(s scenario.Start) bool {
 			return s.Settings.Runtime.Name == scenario.Shell && s.Settings.UID == 5 && !s.Settings.NoNewPrivs

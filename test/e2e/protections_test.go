@@ -69,7 +69,7 @@ func holdUnit(t *testing.T, spec engine.Spec) {
 	if got, want := facts["NoNewPrivs"] == "1", said.Settings.NoNewPrivs; got != want {
 		t.Errorf("no_new_privs is %t, predicted %t", got, want)
 	}
-	if got, want := facts["Nosuid"] == "true", said.Settings.Nosuid; got != want {
+	if got, want := facts["Nosuid"] == "true", said.Settings.Sandbox.MountedNosuid(spec.Program.Path); got != want {
 		t.Errorf("the program lies on a nosuid mount: %t, predicted %t", got, want)
 	}
 	if got, want := facts["UidMap"] != "0 0 4294967295", said.Settings.UserNamespace; got != want {

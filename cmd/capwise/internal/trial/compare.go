@@ -109,7 +109,7 @@ func specOf(s *scenario.Start) (Spec, error) {
 			}
 			f.Caps = raw
 		}
-		spec.Nosuid = spec.Nosuid || step.File.Nosuid
+		spec.Nosuid = spec.Nosuid || step.File.Nosuid || s.Settings.Sandbox.MountedNosuid(step.Path)
 		spec.Chain = append(spec.Chain, f)
 	}
 	for _, l := range s.Parts(n.PortStart) {
