@@ -220,7 +220,11 @@ func unlock(times int) bool {
 			}
 		}()
 	}
-	for range 10 {
+	patience := 10
+	if times > 1 { // it is to be moved, which takes its time where the machine is busy
+		patience = 100
+	}
+	for range patience {
 		if err := syscall.Nanosleep(&syscall.Timespec{Nsec: 30e6}, nil); err != nil && !errors.Is(err, syscall.EINTR) {
 			panic(err)
 		}
