@@ -33,8 +33,8 @@ type Alternative struct {
 	OneUser, OneSets bool
 	// Somebody says that its user is one whose number is not known, but who is not root.
 	Somebody bool
-	// Remedies make it work in these cases, or in those of them that [Remedy.If] says;
-	// none where the Outlook has remedies for all.
+	// Remedies make it work in these cases, or in those of them that [Remedy.If] says: the
+	// ones that give less than those of the Outlook, which are for all.
 	Remedies []Remedy
 
 	members []variant
@@ -105,11 +105,15 @@ func Weigh(k law.Kernel, s *scenario.Start, policy Policy) Outlook {
 		return o
 	}
 	o.Remedies = remedies(k, all, policy)
-	if offered(o.Remedies) || len(o.Alternatives) == 1 {
+	if len(o.Alternatives) == 1 {
 		return o
 	}
 	for i := range o.Alternatives {
-		o.Alternatives[i].remedies(k, unknowns, policy)
+		a := &o.Alternatives[i]
+		a.remedies(k, unknowns, policy)
+		if offered(o.Remedies) { // a remedy for one case is worth it if it gives less
+			a.Remedies = slices.DeleteFunc(a.Remedies, func(r Remedy) bool { return r.greatest() >= o.Remedies[0].greatest() })
+		}
 	}
 	return o
 }
