@@ -2,6 +2,7 @@ package diagnose
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/capwise/capwise/capset"
 	"github.com/capwise/capwise/filecap"
@@ -142,8 +143,12 @@ func (x *candidate) inits() int {
 // capability of theirs would be everybody's.
 func (x *candidate) ownFile() bool {
 	path := x.start.Program.Last().Path
-	return path != "" && !x.start.Program.RunsCode && !scenario.ExecutesOthers(path)
+	return namesFile(path) && !x.start.Program.RunsCode && !scenario.ExecutesOthers(path)
 }
+
+// namesFile reports whether a program's path says which file it is. A bare name is looked
+// for where nobody could look.
+func namesFile(path string) bool { return strings.HasPrefix(path, "/") }
 
 // failsFor reports whether a bind fails for the cause.
 func (x *candidate) failsFor(c Cause) bool {

@@ -75,7 +75,7 @@ func (o *Outlook) Notes() []string {
 	}
 	nameless := func(a Alternative) bool {
 		p := &a.Start.Program
-		return !a.Judgement.OK() && a.Start.Refused == nil && len(p.Chain) > 0 && p.Last().Path == ""
+		return !a.Judgement.OK() && a.Start.Refused == nil && len(p.Chain) > 0 && !namesFile(p.Last().Path)
 	}
 	if slices.ContainsFunc(o.Alternatives, nameless) {
 		notes = append(notes, "changes of the program's file are not offered: it is not known which file that is (--image)")

@@ -155,7 +155,14 @@ func (r *Remedy) greatest() Change {
 	if r.root {
 		return RunAsRoot
 	}
-	return slices.Max(r.Changes)
+	greatest := ChangePort
+	for _, c := range r.Changes {
+		if c == RunAsRoot { // of one that was to be root anyway
+			c = RunAsUser
+		}
+		greatest = max(greatest, c)
+	}
+	return greatest
 }
 
 func containsAll[T comparable](all, some []T) bool {
