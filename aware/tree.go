@@ -34,7 +34,7 @@ func DetectIn(file string, content io.ReaderAt) (Result, error) {
 // rootOf opens the root folder of a program.
 func rootOf(file, interpreter string) (root *os.Root, dir string, err error) {
 	for dir = path.Dir(file); ; dir = path.Dir(dir) {
-		if root, err = os.OpenRoot(dir); err != nil {
+		if root, err = plainfile.OpenRoot(dir); err != nil {
 			return nil, "", err
 		}
 		if dir == path.Dir(dir) {

@@ -28,7 +28,7 @@ const (
 // profiled returns a note if a profile of AppArmor in the folder attaches to the program
 // by its path, "" if none does or none can be read. Whether it is loaded is not looked at.
 func profiled(folder, program string) string {
-	root, err := os.OpenRoot(folder)
+	root, err := plainfile.OpenRoot(folder)
 	if err != nil {
 		return ""
 	}

@@ -24,7 +24,7 @@ var _ Store = (*Dir)(nil)
 
 // OpenDir opens a layout.
 func OpenDir(path string) (*Dir, error) {
-	root, err := os.OpenRoot(path)
+	root, err := plainfile.OpenRoot(path)
 	if err != nil {
 		return nil, err
 	}

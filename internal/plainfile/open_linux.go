@@ -45,3 +45,18 @@ func reopen(named *os.File, name string) (*os.File, error) {
 	}
 	return os.NewFile(uintptr(fd), name), nil
 }
+
+// OpenRoot is [os.OpenRoot] for a folder that others may put something else in the place
+// of: that opens what the name leads to first, and so would wait for who writes to a
+// FIFO. It needs /proc.
+func OpenRoot(dir string) (*os.Root, error) {
+	f, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY|nonblock, 0)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot("/proc/self/fd/" + strconv.Itoa(int(f.Fd())))
+	if errClose := f.Close(); err != nil || errClose != nil {
+		return nil, errors.Join(err, errClose)
+	}
+	return root, nil
+}

@@ -17,3 +17,6 @@ func Open(name string) (*os.File, error) {
 	}
 	return checked(name, before, func() (*os.File, error) { return os.Open(name) })
 }
+
+// OpenRoot is [os.OpenRoot].
+func OpenRoot(dir string) (*os.Root, error) { return os.OpenRoot(dir) }

@@ -94,3 +94,24 @@ func TestOpenGiven(t *testing.T) {
 		t.Error("a number that is not open")
 	}
 }
+
+// TestOpenRoot holds that what is no folder is not waited for, and that a folder is
+// opened as itself.
+func TestOpenRoot(t *testing.T) {
+	dir := t.TempDir()
+	fifo := filepath.Join(dir, "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenRoot(fifo); !errors.Is(err, syscall.ENOTDIR) {
+		t.Errorf("a FIFO: %v", err)
+	}
+	root, err := OpenRoot(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer root.Close()
+	if _, err := root.Lstat("fifo"); err != nil {
+		t.Error(err)
+	}
+}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"github.com/capwise/capwise/internal/plainfile"
 )
 
 // endings are the signals that ask a program to end.
@@ -51,7 +53,7 @@ func flock(f *os.File, how int) bool {
 // of the caller whose names are ours, which nobody has locked. It does so only
 // where nobody else could have put a name there, and follows no link.
 func Sweep(dir string, ours func(name string) bool) {
-	root, err := os.OpenRoot(dir)
+	root, err := plainfile.OpenRoot(dir)
 	if err != nil {
 		return // who wants to write there will say so
 	}

@@ -38,7 +38,7 @@ func (t tree) shown(name string) string {
 
 // open opens the tree as a descriptor, by which another machine's is read: nothing
 // leads out of it, whoever changes it meanwhile.
-func (t tree) open() (*os.Root, error) { return os.OpenRoot(t.root) }
+func (t tree) open() (*os.Root, error) { return plainfile.OpenRoot(t.root) }
 
 // relative makes a name of the tree one for [os.Root].
 func relative(name string) string {
