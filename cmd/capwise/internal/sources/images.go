@@ -149,28 +149,30 @@ func (i *images) open(name string, s *scenario.Start) error {
 	}
 	i.asked++
 	i.name, i.where = name, ""
+	given := name == i.options.Image // by the user, who is told of every error
 	i.err = limit.Asked.Check(i.asked)
 	switch {
 	case i.err != nil:
-	case i.options.Image != "" && (name == ref.StandardInput || ref.Is(name) || !ref.MayBeName(name)):
+	case given && (name == ref.StandardInput || ref.Is(name) || !ref.MayBeName(name)):
 		i.source, i.err = rootfs.Open(name, i.options.Images)
 	default:
 		i.source, i.where, i.err = i.finder.Find(name, engineOf(s.Syntax))
 	}
 	if i.err == nil {
-		i.err = i.read()
+		i.err = i.read(given)
 	}
-	if i.options.Image != "" {
+	if given {
 		return i.err
 	}
 	return nil
 }
 
-// read reads the images that run here.
-func (i *images) read() error {
+// read reads the images that run here: an engine has one by a name, and only the user can
+// name several.
+func (i *images) read(given bool) error {
 	list, err := i.source.ForThisMachine()
-	if err == nil && len(list) > 1 && i.options.Image == "" {
-		list = list[:1] // an engine has one by that name
+	if err == nil && len(list) > 1 && !given {
+		list = list[:1]
 	}
 	for _, img := range list {
 		opened, err := i.source.Read(img)
