@@ -122,6 +122,9 @@ func Weigh(k law.Kernel, s *scenario.Start, policy Policy) Outlook {
 // some of them: those say so.
 func (a *Alternative) remedies(k law.Kernel, unknowns []scenario.Unknown, policy Policy) {
 	a.Remedies = remedies(k, a.members[:1], policy)
+	if len(a.Remedies) == 0 {
+		return
+	}
 	var rest []scenario.Unknown
 	for _, u := range unknowns {
 		if !slices.ContainsFunc(a.If, func(c Condition) bool { return c.Unknown.What == u.What }) {

@@ -63,8 +63,12 @@ func (s *Start) Clone() *Start {
 	return &c
 }
 
-// Note adds a line to the notes.
-func (s *Start) Note(line string) { s.Notes = append(s.Notes, line) }
+// Note adds a line to the notes, unless it is there.
+func (s *Start) Note(line string) {
+	if !slices.Contains(s.Notes, line) {
+		s.Notes = append(s.Notes, line)
+	}
+}
 
 // Request is what a source says about its program: names that mean something
 // only in the file system of the image or the host.

@@ -36,7 +36,7 @@ func (r *resolver) hostUser() {
 }
 
 // elsewhere reports whether the program is one of another machine.
-func (r *resolver) elsewhere() bool { return r.files == nil || r.given.FileCaps != nil }
+func (r *resolver) elsewhere() bool { return !r.known || r.given.FileCaps != nil }
 
 // hostUserID finds the ids of User=.
 func (r *resolver) hostUserID(user string) {

@@ -175,10 +175,14 @@ func (r *resolver) about(path string) aware.Result {
 	if !ok || path == "" {
 		return aware.Result{Answer: aware.Unknown, Evidence: "its file was not looked into"}
 	}
+	if result, ok := r.looked[path]; ok {
+		return result
+	}
 	result, err := files.Program(path)
 	if err != nil {
-		return aware.Result{Answer: aware.Unknown, Evidence: err.Error()}
+		result = aware.Result{Answer: aware.Unknown, Evidence: err.Error()}
 	}
+	r.looked[path] = result
 	return result
 }
 

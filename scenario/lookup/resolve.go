@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/capwise/capwise/aware"
 	"github.com/capwise/capwise/filecap"
 	"github.com/capwise/capwise/scenario"
 )
@@ -52,7 +53,7 @@ func Resolve(s *scenario.Start, files scenario.Files, image scenario.ImageConfig
 	if s.Request.WorkDir != "" {
 		image.WorkDir = s.Request.WorkDir
 	}
-	r := resolver{start: s, files: files, image: image, given: given, known: files != nil}
+	r := resolver{start: s, files: files, image: image, given: given, known: files != nil, looked: map[string]aware.Result{}}
 	if files == nil {
 		r.files = nowhere{}
 	}
@@ -72,6 +73,8 @@ type resolver struct {
 	users accounts
 	image scenario.ImageConfig
 	given Given
+	// looked is what the programs' files tell, by path: reading one takes long.
+	looked map[string]aware.Result
 }
 
 func (r *resolver) refuse(cause scenario.Cause, format string, args ...any) {

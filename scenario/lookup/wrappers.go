@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -51,10 +52,8 @@ func afterOptions(args []string, withValue ...string) []string {
 		if option == "--" {
 			break
 		}
-		for _, v := range withValue {
-			if option == v && len(args) > 0 {
-				args = args[1:]
-			}
+		if slices.Contains(withValue, option) && len(args) > 0 {
+			args = args[1:]
 		}
 	}
 	return args
@@ -165,7 +164,7 @@ func options(args []string, withValue string, get func(name, value string) bool)
 		if !strings.HasPrefix(option, "--") {
 			name, value, given = option[:2], option[2:], len(option) > 2
 		}
-		if contains(takes, name) && !given {
+		if slices.Contains(takes, name) && !given {
 			if len(args) == 0 {
 				return nil, false
 			}
@@ -176,13 +175,4 @@ func options(args []string, withValue string, get func(name, value string) bool)
 		}
 	}
 	return args, true
-}
-
-func contains(list []string, name string) bool {
-	for _, l := range list {
-		if l == name {
-			return true
-		}
-	}
-	return false
 }

@@ -302,14 +302,11 @@ func (o Options) engineCommand(name scenario.RuntimeName, args []string, l line)
 func ofNerdctl(s *scenario.Start) {
 	s.Settings.Runtime = scenario.Runtime{Name: scenario.Containerd, Version: "2.0"}
 	s.Note("nerdctl was never tried here; assuming that it gives containers what containerd gives them")
-	version := func(v string) func(*scenario.Start) {
-		return func(s *scenario.Start) { s.Settings.Runtime.Version = v }
-	}
 	s.Unsure(scenario.Unknown{
 		Fact: scenario.FactRuntime, What: "where unprivileged ports begin in a network that nerdctl makes", Settle: "--sysctl net.ipv4.ip_unprivileged_port_start in the command",
 		Cases: []scenario.Case{
-			{If: "nerdctl opens ports below 1024 in a network of the container's own", Set: version("2.0")},
-			{If: "nerdctl leaves them privileged", Set: version("1.7")},
+			{If: "nerdctl opens ports below 1024 in a network of the container's own", Set: inVersion("2.0")},
+			{If: "nerdctl leaves them privileged", Set: inVersion("1.7")},
 		},
 	})
 }

@@ -58,6 +58,11 @@ func (o Options) said() string {
 	return strings.Join(flags, ", ")
 }
 
+// inVersion makes the runtime of a start one of a version.
+func inVersion(v string) func(*scenario.Start) {
+	return func(s *scenario.Start) { s.Settings.Runtime.Version = v }
+}
+
 // unsureOfDocker is for a container of Docker in a version that nobody says. From 20.10
 // on, which is of 2020, ports below 1024 need no capability in a network of its own.
 func unsureOfDocker(s *scenario.Start) {
@@ -65,14 +70,11 @@ func unsureOfDocker(s *scenario.Start) {
 	if set.Runtime.Name != scenario.Docker || set.Runtime.Version != "" {
 		return
 	}
-	version := func(v string) func(*scenario.Start) {
-		return func(s *scenario.Start) { s.Settings.Runtime.Version = v }
-	}
 	s.Unsure(scenario.Unknown{
 		Fact: scenario.FactRuntime, What: "the version of Docker", Settle: "--runtime-version",
 		Cases: []scenario.Case{
-			{If: "Docker 24.0.6 or later runs it", Set: version("24.0.6")},
-			{If: "an older Docker runs it, 20.10 to 24.0.5", Set: version("20.10.14")},
+			{If: "Docker 24.0.6 or later runs it", Set: inVersion("24.0.6")},
+			{If: "an older Docker runs it, 20.10 to 24.0.5", Set: inVersion("20.10.14")},
 		},
 	})
 	low := func(l scenario.Listen) bool { return l.Port > 0 && l.Port < law.DefaultPortStart }

@@ -163,18 +163,8 @@ func (o Options) container(s *scenario.Start) (*scenario.Start, error) {
 
 // runs reports whether a command line of an engine makes a container.
 func runs(args []string) bool {
-	for _, word := range args[1:] {
-		switch word {
-		case "run", "create":
-			return true
-		case "container":
-			continue
-		}
-		if !strings.HasPrefix(word, "-") {
-			return false
-		}
-	}
-	return false
+	verb, _, err := engine.Subcommand(args)
+	return err != nil || verb == "run" || verb == "create" // an error is for the reader of those to tell
 }
 
 // host is the files of the machine that a start is looked up in.
