@@ -109,6 +109,7 @@ func TestEndings(t *testing.T) {
 		{`exit 1`, nil, "", ""},
 		{`if; then`, nil, "", ""},
 		{strings.Repeat("f() { f; f; }; f; ", 20), nil, "", "nothing"},
+		{`[ -n "$A" ] && a=1; [ -n "$B" ] && b=1; [ -n "$C" ] && c=1; [ -n "$D" ] && d=1; [ -n "$E" ] && e=1; [ -n "$F" ] && f=1; [ -n "$G" ] && g=1; exec x`, nil, "", ""}, // 128 ways
 		{`for a in 1 2 3 4 5 6 7 8 9; do for b in 1 2 3 4 5 6 7 8 9; do for c in 1 2 3 4 5 6 7 8 9; do for d in 1 2 3 4 5 6 7 8 9; do for e in 1 2 3 4 5 6 7 8 9; do echo; done; done; done; done; done; exec x`, nil, "", ""},
 	} {
 		var got []string
