@@ -500,11 +500,11 @@ func (r *reader) assign(w *way, list []*syntax.Assign) {
 		if a.Name == nil {
 			continue
 		}
-		delete(w.variables, a.Name.Value)
-		if a.Value == nil || a.Append || a.Index != nil {
-			continue
+		value, known := "", false
+		if a.Value != nil && !a.Append && a.Index == nil {
+			value, known = r.one(a.Value, w) // which may use the variable itself
 		}
-		if value, known := r.one(a.Value, w); known {
+		if delete(w.variables, a.Name.Value); known {
 			w.variables[a.Name.Value] = value
 		}
 	}

@@ -93,6 +93,7 @@ func TestEndings(t *testing.T) {
 		{`case "$1" in -*|serve) set -- web "$@";; sh) exec "$@";; esac; exec tini -- "$@"`, nil, "serve", "tini -- web serve"},
 		{`case $KIND in a) exec one;; *) exec two;; esac`, nil, "", "one if a case of /e.sh applies; two"},
 		{`P=/opt/web; exec $P --x`, nil, "", "/opt/web --x"},
+		{`P=web; P=/opt/$P; exec $P --x`, nil, "", "/opt/web --x"},
 		{`P=web; [ -n "$Q" ] && P=$Q; exec $P`, nil, "", `nothing if [ -n "$Q" ] holds; web if [ -n "$Q" ] does not hold`},
 		{`whoami | grep -q root && exec gosu web srv; exec srv`, nil, "", "gosu web srv if a command of /e.sh succeeds; srv if a command of /e.sh fails"},
 		{`[[ $(id -u) -eq 0 && $1 == srv ]] && exec gosu web "$@"; exec "$@"`, number(0), "srv", "gosu web srv"},
